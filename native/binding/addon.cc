@@ -1,0 +1,199 @@
+// The addon's functions, as src/binding.ts declares them. Arguments are checked there; here a wrong one
+// gives −EINVAL. Every function returns a number: a handle, 0, or −errno.
+#include <node_api.h>
+
+#include <array>
+#include <cerrno>
+#include <string_view>
+#include <utility>
+
+#include "binding/environment.h"
+#include "binding/napi_util.h"
+#include "posix/socket.h"
+#include "posix/unix_address.h"
+
+namespace afunix::binding {
+
+namespace {
+
+// The arguments of one call, read without a throw.
+class Arguments {
+ public:
+  Arguments(napi_env env, napi_callback_info info) : env_(env) {
+    napi_get_cb_info(env, info, &count_, values_.data(), nullptr, nullptr);
+  }
+  [[nodiscard]] napi_value Value(size_t index) const {
+    return index < count_ ? values_[index] : nullptr;
+  }
+  [[nodiscard]] int32_t Int(size_t index, int32_t otherwise = -1) const {
+    int32_t value = otherwise;
+    if (index < count_) napi_get_value_int32(env_, values_[index], &value);
+    return value;
+  }
+  [[nodiscard]] double Double(size_t index) const {
+    double value = 0;
+    if (index < count_) napi_get_value_double(env_, values_[index], &value);
+    return value;
+  }
+  [[nodiscard]] bool Bool(size_t index) const {
+    bool value = false;
+    if (index < count_) napi_get_value_bool(env_, values_[index], &value);
+    return value;
+  }
+  [[nodiscard]] std::string_view Bytes(size_t index) const {
+    const auto bytes = BytesOf(env_, Value(index));
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+
+ private:
+  napi_env env_;
+  size_t count_ = 6;
+  std::array<napi_value, 6> values_{};
+};
+
+// Every function that needs an engine: −ENXIO while there is none.
+template <int64_t (*function)(Environment&, const Arguments&)>
+napi_value WithEngine(napi_env env, napi_callback_info info) {
+  Environment* environment = Environment::Of(env);
+  if (environment == nullptr || environment->engine() == nullptr) return Number(env, -ENXIO);
+  const Arguments arguments(env, info);
+  const int64_t result = function(*environment, arguments);
+  environment->driver().UpdateReference();
+  return Number(env, result);
+}
+
+// A name as JavaScript has it: bytes, an abstract one with its leading NUL.
+posix::Result<posix::UnixAddress> ParseAddress(std::string_view bytes, bool padded) {
+  if (bytes.empty() || bytes.front() != '\0') return posix::UnixAddress::Pathname(bytes);
+  const std::string_view name = bytes.substr(1);
+  return padded ? posix::UnixAddress::AbstractPadded(name) : posix::UnixAddress::Abstract(name);
+}
+
+int64_t HandleOrError(posix::Result<int32_t> opened) {
+  return opened.ok() ? opened.value() : opened.error().Negative();
+}
+
+// connect(address, padded, patienceMilliseconds)
+int64_t Connect(Environment& environment, const Arguments& arguments) {
+  auto address = ParseAddress(arguments.Bytes(0), arguments.Bool(1));
+  if (!address.ok()) return address.error().Negative();
+  return HandleOrError(environment.engine()->Connect(
+      address.value(), static_cast<int64_t>(arguments.Double(2) * 1e6)));
+}
+
+// adopt(fd)
+int64_t Adopt(Environment& environment, const Arguments& arguments) {
+  return HandleOrError(environment.engine()->Adopt(posix::Fd(arguments.Int(0))));
+}
+
+// listen(address, padded, backlog, addMode)
+int64_t Listen(Environment& environment, const Arguments& arguments) {
+  auto address = ParseAddress(arguments.Bytes(0), arguments.Bool(1));
+  if (!address.ok()) return address.error().Negative();
+  engine::ListenOptions options;
+  options.backlog = arguments.Int(2, options.backlog);
+  options.add_mode = static_cast<unsigned>(arguments.Int(3, 0));
+  return HandleOrError(environment.engine()->Listen(address.value(), options));
+}
+
+// adoptListener(fd, backlog)
+int64_t AdoptListener(Environment& environment, const Arguments& arguments) {
+  return HandleOrError(environment.engine()->AdoptListener(posix::Fd(arguments.Int(0)),
+                                                           arguments.Int(1, 511)));
+}
+
+// flush(count): carries out the first `count` rows of the submission table.
+int64_t Flush(Environment& environment, const Arguments& arguments) {
+  const auto rows = environment.memory().submissions();
+  const auto count = static_cast<size_t>(arguments.Int(0, 0));
+  if (count > rows.size()) return -EINVAL;
+  environment.engine()->Submit(rows.first(count));
+  return 0;
+}
+
+// setReferenced(handle, referenced)
+int64_t SetReferenced(Environment& environment, const Arguments& arguments) {
+  environment.engine()->SetReferenced(arguments.Int(0), arguments.Bool(1));
+  return 0;
+}
+
+// setBusyPoll(handle, microseconds); handle −1 means every socket of this environment.
+int64_t SetBusyPoll(Environment& environment, const Arguments& arguments) {
+  const auto nanoseconds = static_cast<int64_t>(arguments.Double(1) * 1e3);
+  if (arguments.Int(0) < 0) {
+    environment.driver().SetBusyPoll(nanoseconds);
+  } else {
+    environment.engine()->SetBusyPoll(arguments.Int(0), nanoseconds);
+  }
+  return 0;
+}
+
+// descriptor(handle)
+int64_t Descriptor(Environment& environment, const Arguments& arguments) {
+  return environment.engine()->DescriptorOf(arguments.Int(0));
+}
+
+// pendingBytes(handle)
+int64_t PendingBytes(Environment& environment, const Arguments& arguments) {
+  return static_cast<int64_t>(environment.engine()->PendingBytes(arguments.Int(0)));
+}
+
+// counters(Float64Array of eight)
+int64_t CountersInto(Environment& environment, const Arguments& arguments) {
+  const std::string_view bytes = arguments.Bytes(0);
+  const engine::Counters& counters = environment.engine()->counters();
+  const std::array<double, 8> values = {
+      static_cast<double>(counters.connected),     static_cast<double>(counters.accepted),
+      static_cast<double>(counters.bytes_read),    static_cast<double>(counters.bytes_written),
+      static_cast<double>(counters.wakeups),       static_cast<double>(counters.completions),
+      static_cast<double>(counters.flushes),       static_cast<double>(counters.syscalls)};
+  if (bytes.size() < sizeof(values)) return -EINVAL;
+  __builtin_memcpy(const_cast<char*>(bytes.data()), values.data(), sizeof(values));
+  return 0;
+}
+
+// attach(memory, dispatch)
+napi_value Attach(napi_env env, napi_callback_info info) {
+  Environment* environment = Environment::Of(env);
+  if (environment == nullptr) return Number(env, -ENXIO);
+  const Arguments arguments(env, info);
+  return Number(env, environment->Attach(arguments.Value(0), arguments.Value(1)));
+}
+
+// describe(fd): SOCK_* of an AF_UNIX socket, plus 0x100 if it listens; −errno.
+napi_value Describe(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  auto kind = posix::DescribeSocket(arguments.Int(0));
+  if (!kind.ok()) return Number(env, kind.error().Negative());
+  return Number(env, kind.value().type + (kind.value().listening ? 0x100 : 0));
+}
+
+bool Export(napi_env env, napi_value exports, const char* name, napi_callback function) {
+  napi_value value = nullptr;
+  return napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value) == napi_ok &&
+         napi_set_named_property(env, exports, name, value) == napi_ok;
+}
+
+}  // namespace
+
+napi_value Initialize(napi_env env, napi_value exports) {
+  const bool ready =
+      Environment::Install(env) && Export(env, exports, "attach", Attach) &&
+      Export(env, exports, "describe", Describe) &&
+      Export(env, exports, "connect", WithEngine<Connect>) &&
+      Export(env, exports, "adopt", WithEngine<Adopt>) &&
+      Export(env, exports, "listen", WithEngine<Listen>) &&
+      Export(env, exports, "adoptListener", WithEngine<AdoptListener>) &&
+      Export(env, exports, "flush", WithEngine<Flush>) &&
+      Export(env, exports, "setReferenced", WithEngine<SetReferenced>) &&
+      Export(env, exports, "setBusyPoll", WithEngine<SetBusyPoll>) &&
+      Export(env, exports, "descriptor", WithEngine<Descriptor>) &&
+      Export(env, exports, "pendingBytes", WithEngine<PendingBytes>) &&
+      Export(env, exports, "counters", WithEngine<CountersInto>);
+  if (!ready) napi_throw_error(env, "ERR_AFUNIX_ADDON", "afunix: the addon could not be set up");
+  return exports;
+}
+
+}  // namespace afunix::binding
+
+NAPI_MODULE_INIT() { return afunix::binding::Initialize(env, exports); }

@@ -1,0 +1,43 @@
+// Environment: everything of one Node environment (the main thread's or a worker's). There is no other state.
+#pragma once
+
+#include <node_api.h>
+
+#include <memory>
+
+#include "binding/loop_driver.h"
+#include "binding/shared_memory.h"
+#include "engine/engine.h"
+
+namespace afunix::binding {
+
+class Environment {
+ public:
+  // Makes the environment's state and ties it to the environment's end.
+  [[nodiscard]] static bool Install(napi_env env);
+  // Null before Install and while the environment is being torn down.
+  [[nodiscard]] static Environment* Of(napi_env env);
+
+  explicit Environment(napi_env env) : env_(env) {}
+
+  // Starts the engine on `layout` memory. 0 or −errno.
+  [[nodiscard]] int Attach(napi_value layout, napi_value dispatch);
+
+  [[nodiscard]] engine::Engine* engine() { return engine_.get(); }
+  [[nodiscard]] LoopDriver& driver() { return driver_; }
+  [[nodiscard]] SharedMemory& memory() { return memory_; }
+
+  // Closes every socket and lets go of the loop; `closed` is called with `data` when that is done.
+  void Close(void (*closed)(void*) = nullptr, void* data = nullptr);
+
+ private:
+  static void OnCleanup(napi_async_cleanup_hook_handle hook, void* environment);
+
+  napi_env env_;
+  napi_async_cleanup_hook_handle hook_ = nullptr;
+  SharedMemory memory_;
+  std::unique_ptr<engine::Engine> engine_;
+  LoopDriver driver_;
+};
+
+}  // namespace afunix::binding

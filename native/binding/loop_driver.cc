@@ -1,0 +1,149 @@
+#include "binding/loop_driver.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "posix/timer_fd.h"
+
+namespace afunix::binding {
+
+namespace {
+
+// Collections per wake-up before libuv's other handles and timers get their turn.
+constexpr int kRounds = 8;
+
+// The longest stretch of busy polling between two looks at timers.
+constexpr int64_t kLongestStretch = 1'000'000;
+
+// So many events at once mean that more have arrived meanwhile: looking again is cheaper than
+// going through libuv.
+constexpr size_t kLooksBusy = 8;
+
+void Relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+int LoopDriver::Start(napi_env env, engine::Engine& engine, napi_value dispatch,
+                      LoopDriver& driver) {
+  uv_loop_t* loop = nullptr;
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return UV_EINVAL;
+  auto handle = std::make_unique<PollHandle>();
+  if (const int failed = uv_poll_init(loop, &handle->poll, engine.descriptor()); failed != 0) {
+    return failed;
+  }
+  driver.handle_ = handle.release();
+  driver.env_ = env;
+  driver.engine_ = &engine;
+  napi_value resource = nullptr;
+  napi_value name = nullptr;
+  if (!driver.dispatch_.Set(env, dispatch) || napi_create_object(env, &resource) != napi_ok ||
+      !driver.resource_.Set(env, resource) ||
+      napi_create_string_utf8(env, "AFUNIX", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_async_init(env, resource, name, &driver.context_) != napi_ok) {
+    return UV_EINVAL;
+  }
+  driver.handle_->poll.data = &driver;
+  if (const int failed = uv_poll_start(&driver.handle_->poll, UV_READABLE, OnPoll); failed != 0) {
+    return failed;
+  }
+  uv_unref(reinterpret_cast<uv_handle_t*>(&driver.handle_->poll));
+  return 0;
+}
+
+void LoopDriver::Stop(void (*closed)(void*), void* data) {
+  if (handle_ == nullptr) {
+    if (closed != nullptr) closed(data);
+    return;
+  }
+  uv_poll_stop(&handle_->poll);
+  PollHandle::Close(std::exchange(handle_, nullptr), closed, data);
+  dispatch_.Reset();
+  if (context_ != nullptr) napi_async_destroy(env_, context_);
+  context_ = nullptr;
+  resource_.Reset();
+}
+
+void LoopDriver::UpdateReference() {
+  if (handle_ == nullptr) return;
+  const bool wanted = engine_->KeepsAlive();
+  if (wanted == referenced_) return;
+  referenced_ = wanted;
+  auto* handle = reinterpret_cast<uv_handle_t*>(&handle_->poll);
+  if (wanted) {
+    uv_ref(handle);
+  } else {
+    uv_unref(handle);
+  }
+}
+
+void LoopDriver::OnPoll(uv_poll_t* poll, int /*status*/, int /*events*/) {
+  // A bad status would be about the engine's descriptor; collecting tells all there is to tell.
+  static_cast<LoopDriver*>(poll->data)->Run();
+}
+
+void LoopDriver::Run() {
+  engine_->SetAttended(true);
+  const int64_t patience = std::max(engine_->BusyPoll(), busy_poll_);
+  const int64_t started = patience > 0 ? posix::MonotonicNow() : 0;
+  int64_t last_event = started;
+  bool stretched = false;
+  int round = 0;
+  while (handle_ != nullptr) {
+    const size_t completions = engine_->Collect();
+    if (completions > 0) {
+      if (!Dispatch(completions)) break;
+      if (patience > 0) {
+        last_event = posix::MonotonicNow();
+        stretched = last_event - started > kLongestStretch;
+        if (stretched) break;
+        continue;
+      }
+      if (++round == kRounds) break;
+      if (engine_->HasWork() || completions >= kLooksBusy) continue;
+      break;
+    }
+    if (engine_->HasWork() && ++round < kRounds) continue;
+    if (patience == 0) break;
+    const int64_t now = posix::MonotonicNow();
+    if (now - last_event > patience || !engine_->KeepsAlive()) break;
+    stretched = now - started > kLongestStretch;
+    if (stretched) break;
+    Relax();
+  }
+  if (handle_ == nullptr) return;
+  engine_->SetAttended(false);
+  if (stretched || engine_->HasWork()) engine_->Wake();
+  UpdateReference();
+}
+
+bool LoopDriver::Dispatch(size_t completions) {
+  for (;;) {
+    const HandleScope scope(env_);
+    const napi_value function = dispatch_.Get();
+    const napi_value resource = resource_.Get();
+    napi_value count = nullptr;
+    napi_value ignored = nullptr;
+    if (function == nullptr || resource == nullptr ||
+        napi_create_uint32(env_, static_cast<uint32_t>(completions), &count) != napi_ok) {
+      return false;
+    }
+    const napi_status status =
+        napi_make_callback(env_, context_, resource, function, 1, &count, &ignored);
+    if (status == napi_ok) return true;
+    if (status != napi_pending_exception) return false;
+    // A user's callback threw. libuv would lose the exception; Node has to hear of it. JavaScript knows how
+    // far it came, and the rest of the batch follows.
+    napi_value exception = nullptr;
+    if (napi_get_and_clear_last_exception(env_, &exception) != napi_ok) return false;
+    if (napi_fatal_exception(env_, exception) != napi_ok || handle_ == nullptr) return false;
+  }
+}
+
+}  // namespace afunix::binding

@@ -1,0 +1,48 @@
+// LoopDriver: the one libuv handle of a Node environment. It watches the engine's descriptor, and per wake-up
+// collects, calls JavaScript once, and looks again while there is more, within a budget.
+#pragma once
+
+#include <node_api.h>
+
+#include <cstdint>
+
+#include "binding/napi_util.h"
+#include "binding/poll_handle.h"
+#include "engine/engine.h"
+
+namespace afunix::binding {
+
+class LoopDriver {
+ public:
+  // `dispatch` is called with the number of rows in the completion table.
+  [[nodiscard]] static int Start(napi_env env, engine::Engine& engine, napi_value dispatch,
+                                 LoopDriver& driver);
+  LoopDriver() = default;
+  ~LoopDriver() { Stop(); }
+
+  // The handle holds the process while the engine says that somebody waits.
+  void UpdateReference();
+
+  // Busy polling for every socket of this environment, in nanoseconds.
+  void SetBusyPoll(int64_t nanoseconds) { busy_poll_ = nanoseconds; }
+
+  // Lets go of the loop; `closed`, if given, is called with `data` once libuv has let go too (at once
+  // if there was nothing to let go of). Idempotent.
+  void Stop(void (*closed)(void*) = nullptr, void* data = nullptr);
+
+ private:
+  static void OnPoll(uv_poll_t* poll, int status, int events);
+  void Run();
+  [[nodiscard]] bool Dispatch(size_t completions);
+
+  napi_env env_ = nullptr;
+  engine::Engine* engine_ = nullptr;
+  PollHandle* handle_ = nullptr;
+  Reference dispatch_;
+  Reference resource_;
+  napi_async_context context_ = nullptr;
+  int64_t busy_poll_ = 0;
+  bool referenced_ = false;
+};
+
+}  // namespace afunix::binding

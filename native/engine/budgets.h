@@ -1,0 +1,47 @@
+// Every loop that a peer can keep busy stops at one of these.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace afunix::engine {
+
+// One read of one socket per collection. Also what a paused stream may receive beyond its high-water mark.
+inline constexpr size_t kReadSize = 64 * 1024;
+
+// Small reads of one collection lie side by side here; a collection ends when less than a whole read is left.
+inline constexpr size_t kReceiveAreaSize = 5 * kReadSize;
+
+// A socket whose last read was at least this long reads its next one into a slab, without a copy.
+inline constexpr size_t kBulkRead = 24 * 1024;
+
+// Slabs that may be filled in one collection.
+inline constexpr int32_t kSlabCount = 4;
+
+// Connections taken from one listener per collection.
+inline constexpr int kAcceptBudget = 64;
+
+// Kernel events looked at per collection.
+inline constexpr size_t kEventBudget = 256;
+
+// Rows in the tables. An event makes at most three completions.
+inline constexpr size_t kCompletionCapacity = 1024;
+inline constexpr size_t kSubmissionCapacity = 1024;
+
+// Bytes of small writes that one flush can carry.
+inline constexpr size_t kSendAreaSize = 256 * 1024;
+
+// Parts of a payload handed to one sendmsg.
+inline constexpr size_t kPartsPerSend = 64;
+
+// Sends of one payload before others get their turn.
+inline constexpr int kSendBudget = 32;
+
+// Waiting for room in a full backlog: first pause and longest pause.
+inline constexpr int64_t kConnectRetryFirst = 1'000'000;
+inline constexpr int64_t kConnectRetryLongest = 50'000'000;
+
+// A listener that could not accept for want of memory or descriptors tries again after this.
+inline constexpr int64_t kAcceptBackOff = 100'000'000;
+
+}  // namespace afunix::engine

@@ -1,0 +1,95 @@
+// Engine: everything that afunix does with sockets on one thread. Requests go in as submissions, events come
+// out as completions; whether the kernel is asked through epoll or io_uring shows nowhere in this file.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "engine/records.h"
+#include "posix/fd.h"
+#include "posix/result.h"
+#include "posix/unix_address.h"
+
+namespace afunix::engine {
+
+// Monotonic; what stats() shows.
+struct Counters {
+  uint64_t connected = 0;
+  uint64_t accepted = 0;
+  uint64_t bytes_read = 0;
+  uint64_t bytes_written = 0;
+  uint64_t wakeups = 0;
+  uint64_t completions = 0;
+  uint64_t flushes = 0;
+  uint64_t syscalls = 0;
+};
+
+struct ListenOptions {
+  int backlog = 511;
+  // Bits to add to the socket file's mode before anybody can connect; pathname addresses only.
+  unsigned add_mode = 0;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  // Polls as readable when Collect() has something to tell.
+  [[nodiscard]] virtual int descriptor() const = 0;
+
+  // The handle of a new connection attempt; kConnected tells its outcome, never before the next
+  // Collect(). While the peer's backlog is full it is tried again, up to `patience` nanoseconds.
+  [[nodiscard]] virtual posix::Result<int32_t> Connect(const posix::UnixAddress& address,
+                                                       int64_t patience) = 0;
+
+  // A connected stream socket, owned from here on, also on failure.
+  [[nodiscard]] virtual posix::Result<int32_t> Adopt(posix::Fd fd) = 0;
+
+  // Bound and listening when it returns. The socket file is removed at close if it is still ours.
+  [[nodiscard]] virtual posix::Result<int32_t> Listen(const posix::UnixAddress& address,
+                                                      const ListenOptions& options) = 0;
+
+  // A bound socket, owned from here on; listen(2) is called on it, its file is left alone at close.
+  [[nodiscard]] virtual posix::Result<int32_t> AdoptListener(posix::Fd fd, int backlog) = 0;
+
+  // Carries out `submissions` in order and writes each one's outcome into it.
+  virtual void Submit(std::span<Submission> submissions) = 0;
+
+  // Fills the completion table from its start; how many rows. Never waits.
+  [[nodiscard]] virtual size_t Collect() = 0;
+
+  // Collect() would find something without asking the kernel.
+  [[nodiscard]] virtual bool HasWork() const = 0;
+
+  // Makes descriptor() readable.
+  virtual void Wake() = 0;
+
+  // While attended, whoever drives the engine promises to look at HasWork() before it sleeps, and
+  // the engine saves itself the wake-ups.
+  virtual void SetAttended(bool attended) = 0;
+
+  // An unreferenced handle does not count in KeepsAlive().
+  virtual void SetReferenced(int32_t handle, bool referenced) = 0;
+
+  // Whether something is under way that a process should be kept running for: what makes a libuv
+  // stream active (reading, connecting, writing, shutting down, listening, closing).
+  [[nodiscard]] virtual bool KeepsAlive() const = 0;
+
+  // Nanoseconds to look for events before sleeping, wished for this socket. The longest wish counts.
+  virtual void SetBusyPoll(int32_t handle, int64_t nanoseconds) = 0;
+  [[nodiscard]] virtual int64_t BusyPoll() const = 0;
+
+  // Bytes written to this socket that the kernel has not taken yet.
+  [[nodiscard]] virtual size_t PendingBytes(int32_t handle) const = 0;
+
+  // The descriptor behind a handle, still the engine's; -1 if there is none.
+  [[nodiscard]] virtual int DescriptorOf(int32_t handle) const = 0;
+
+  [[nodiscard]] virtual Counters& counters() = 0;
+
+  // Closes every descriptor and forgets what was under way. Idempotent.
+  virtual void Shutdown() = 0;
+};
+
+}  // namespace afunix::engine

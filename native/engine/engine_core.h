@@ -1,0 +1,86 @@
+// EngineCore: the bookkeeping that does not depend on how the kernel is asked. Handles, the completion
+// table, what keeps the process running, counters, the order of closing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/endpoint.h"
+#include "engine/engine.h"
+#include "engine/handle_table.h"
+#include "engine/host_memory.h"
+#include "engine/listener.h"
+#include "engine/receive_area.h"
+#include "engine/records.h"
+#include "engine/stream_socket.h"
+
+namespace afunix::engine {
+
+// The memory an engine works in, all of it owned by its host and alive until Shutdown() returned.
+struct EngineMemory {
+  std::span<Completion> completions;
+  std::span<const std::byte> send_area;
+  std::span<std::byte> receive_area;
+  HostMemory* host = nullptr;
+};
+
+class EngineCore : public Engine {
+ public:
+  explicit EngineCore(const EngineMemory& memory);
+
+  void SetAttended(bool attended) override { attended_ = attended; }
+  void SetReferenced(int32_t handle, bool referenced) override;
+  [[nodiscard]] bool KeepsAlive() const override { return alive_ > 0 || !deferred_.empty(); }
+  void SetBusyPoll(int32_t handle, int64_t nanoseconds) override;
+  [[nodiscard]] int64_t BusyPoll() const override {
+    return busy_polls_.empty() ? 0 : busy_polls_.rbegin()->first;
+  }
+  [[nodiscard]] size_t PendingBytes(int32_t handle) const override;
+  [[nodiscard]] int DescriptorOf(int32_t handle) const override;
+  [[nodiscard]] Counters& counters() override { return counters_; }
+
+ protected:
+  [[nodiscard]] StreamSocket* FindStream(int32_t handle) const;
+
+  // Completions of the collection under way.
+  void Complete(int32_t handle, CompletionKind kind, int32_t result, int32_t offset = 0);
+  // Room for the completions that looking at one more endpoint can make.
+  [[nodiscard]] bool HasRoom() const { return completed_ + 4 <= memory_.completions.size(); }
+  [[nodiscard]] size_t completed() const { return completed_; }
+
+  // A completion for the next collection: what happened inside a submission is never told at once.
+  void Defer(int32_t handle, CompletionKind kind, int32_t result);
+
+  // Starts a collection: handles whose closing was told in the last one are free now.
+  void BeginCollection();
+  // Moves deferred completions into the table, as many as fit.
+  void TellDeferred();
+  [[nodiscard]] bool HasDeferred() const { return !deferred_.empty(); }
+
+  // To be called after anything that changes what `endpoint` does or whether it is referenced.
+  void UpdateLiveness(Endpoint& endpoint);
+
+  // Forgets what is under way on `endpoint`, closes its descriptor, and tells kClosed.
+  void CloseEndpoint(Endpoint& endpoint);
+
+  void ForgetEverything();
+
+  EngineMemory memory_;
+  ReceiveArea receive_area_;
+  HandleTable endpoints_;
+  Counters counters_;
+  bool attended_ = false;
+
+ private:
+  size_t completed_ = 0;
+  size_t alive_ = 0;
+  // How many open sockets wish for how much busy polling.
+  std::map<int64_t, size_t> busy_polls_;
+  std::vector<Completion> deferred_;
+  std::vector<int32_t> closed_;
+};
+
+}  // namespace afunix::engine

@@ -1,0 +1,50 @@
+// Connecting. AF_UNIX connects at once or not at all; a full backlog is tried again until there is room.
+#include <algorithm>
+
+#include "engine/budgets.h"
+#include "engine/epoll_engine.h"
+#include "posix/socket.h"
+
+namespace afunix::engine {
+
+posix::Result<int32_t> EpollEngine::Connect(const posix::UnixAddress& address, int64_t patience) {
+  ++counters_.syscalls;
+  auto opened = posix::OpenSocket(posix::SocketType::kStream);
+  if (!opened.ok()) return opened.error();
+  auto owned = std::make_unique<StreamSocket>();
+  StreamSocket& socket = *owned;
+  socket.fd = std::move(opened).value();
+  socket.connecting = true;
+  const int64_t now = posix::MonotonicNow();
+  socket.attempt = std::make_unique<ConnectAttempt>();
+  socket.attempt->address = address;
+  socket.attempt->give_up_at = now + patience;
+  socket.attempt->pause = kConnectRetryFirst;
+  const int32_t handle = endpoints_.Insert(std::move(owned));
+  Attempt(socket, now);
+  UpdateLiveness(socket);
+  return handle;
+}
+
+void EpollEngine::Attempt(StreamSocket& socket, int64_t now) {
+  if (!socket.attempt) return;
+  ConnectAttempt& attempt = *socket.attempt;
+  ++counters_.syscalls;
+  const auto connected = posix::Connect(socket.fd.get(), attempt.address);
+  int32_t outcome = connected.ok() ? 0 : connected.error().Negative();
+  if (outcome == -EAGAIN && now < attempt.give_up_at) {
+    ScheduleAt(std::min(now + attempt.pause, attempt.give_up_at), socket);
+    attempt.pause = std::min(attempt.pause * 2, kConnectRetryLongest);
+    return;
+  }
+  if (outcome == 0) {
+    if (auto watched = Watch(socket); !watched.ok()) outcome = watched.error().Negative();
+  }
+  if (outcome == 0) ++counters_.connected;
+  socket.attempt.reset();
+  socket.connecting = false;
+  Defer(socket.handle, CompletionKind::kConnected, outcome);
+  UpdateLiveness(socket);
+}
+
+}  // namespace afunix::engine

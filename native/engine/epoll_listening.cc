@@ -1,0 +1,112 @@
+// Listening and accepting.
+#include <utility>
+
+#include "engine/budgets.h"
+#include "engine/epoll_engine.h"
+#include "posix/socket.h"
+
+namespace afunix::engine {
+
+posix::Result<int32_t> EpollEngine::Listen(const posix::UnixAddress& address,
+                                           const ListenOptions& options) {
+  counters_.syscalls += 3;
+  auto opened = posix::OpenSocket(posix::SocketType::kStream);
+  if (!opened.ok()) return opened.error();
+  auto listener = std::make_unique<Listener>();
+  listener->fd = std::move(opened).value();
+  if (auto bound = posix::Bind(listener->fd.get(), address); !bound.ok()) return bound.error();
+  if (address.kind() == posix::UnixAddress::Kind::kPathname) {
+    auto file = posix::SocketFile::Remember(std::string(address.name()));
+    if (!file.ok()) return file.error();
+    listener->file = std::move(file).value();
+    listener->owns_file = true;
+    // Between bind and listen nobody can connect yet.
+    if (options.add_mode != 0) {
+      if (auto changed = listener->file.AddMode(options.add_mode); !changed.ok()) {
+        listener->file.Remove();
+        return changed.error();
+      }
+    }
+  }
+  return StartListening(std::move(listener), options.backlog);
+}
+
+posix::Result<int32_t> EpollEngine::AdoptListener(posix::Fd fd, int backlog) {
+  if (auto made = posix::MakeNonBlockingCloseOnExec(fd.get()); !made.ok()) return made.error();
+  auto listener = std::make_unique<Listener>();
+  listener->fd = std::move(fd);
+  listener->adopted = true;
+  return StartListening(std::move(listener), backlog);
+}
+
+posix::Result<int32_t> EpollEngine::StartListening(std::unique_ptr<Listener> listener,
+                                                   int backlog) {
+  Listener& endpoint = *listener;
+  auto listening = posix::Listen(endpoint.fd.get(), backlog);
+  const int32_t handle = endpoints_.Insert(std::move(listener));
+  if (listening.ok()) listening = Watch(endpoint);
+  if (!listening.ok()) {
+    if (endpoint.owns_file) endpoint.file.Remove();
+    endpoints_.Erase(handle);
+    return listening.error();
+  }
+  endpoint.Reserve();
+  UpdateLiveness(endpoint);
+  return handle;
+}
+
+bool EpollEngine::AcceptSome(Listener& listener) {
+  if (listener.backing_off) return false;
+  int32_t shed = 0;
+  int32_t shed_because = 0;
+  bool more = true;
+  for (int i = 0; i < kAcceptBudget && HasRoom(); ++i) {
+    ++counters_.syscalls;
+    auto accepted = posix::Accept(listener.fd.get());
+    if (accepted.ok()) {
+      if (TellAccepted(listener, std::move(accepted).value())) continue;
+      shed_because = -ENOSPC;
+      ++shed;
+      continue;
+    }
+    const int code = accepted.error().code;
+    if (code == EAGAIN) {
+      more = false;
+      break;
+    }
+    if (code == ECONNABORTED || code == EPROTO) continue;
+    shed_because = -code;
+    if ((code == EMFILE || code == ENFILE) && listener.ShedOne()) {
+      ++shed;
+      continue;
+    }
+    // No memory, or not even the reserve: whoever waits in the backlog goes on waiting for a moment.
+    BackOff(listener);
+    more = false;
+    break;
+  }
+  if (shed_because != 0) Complete(listener.handle, CompletionKind::kDropped, shed_because, shed);
+  if (!more && !listener.backing_off) listener.ready = false;
+  return more;
+}
+
+bool EpollEngine::TellAccepted(Listener& listener, posix::Fd fd) {
+  auto owned = std::make_unique<StreamSocket>();
+  StreamSocket& socket = *owned;
+  socket.fd = std::move(fd);
+  const int32_t handle = endpoints_.Insert(std::move(owned));
+  if (!Watch(socket).ok()) {
+    endpoints_.Erase(handle);
+    return false;
+  }
+  ++counters_.accepted;
+  Complete(listener.handle, CompletionKind::kAccepted, handle);
+  return true;
+}
+
+void EpollEngine::BackOff(Listener& listener) {
+  listener.backing_off = true;
+  ScheduleAt(posix::MonotonicNow() + kAcceptBackOff, listener);
+}
+
+}  // namespace afunix::engine

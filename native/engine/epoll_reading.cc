@@ -1,0 +1,91 @@
+// How a socket is read: one read per collection, into its user's memory, a slab or the receive area.
+#include <sys/socket.h>
+
+#include "engine/budgets.h"
+#include "engine/epoll_engine.h"
+#include "posix/message.h"
+
+namespace afunix::engine {
+
+namespace {
+
+struct Destination {
+  std::span<std::byte> memory;
+  CompletionKind kind;
+  int32_t slab = 0;
+};
+
+}  // namespace
+
+bool EpollEngine::ReadSome(StreamSocket& socket) {
+  Destination destination{{}, CompletionKind::kData};
+  if (socket.reads_into_target) {
+    destination = {memory_.host->ReceiveTarget(socket.handle), CompletionKind::kTargetData};
+  } else if (socket.bulk && slabs_used_ < kSlabCount) {
+    destination = {memory_.host->Slab(slabs_used_), CompletionKind::kSlabData, slabs_used_};
+    if (destination.memory.empty()) destination = {receive_area_.Room(), CompletionKind::kData};
+  } else {
+    destination = {receive_area_.Room(), CompletionKind::kData};
+  }
+  if (destination.memory.empty()) {
+    // The user's buffer is gone (detached) or has no length: nothing can be received into it.
+    socket.read_error = ENOBUFS;
+    FinishReading(socket);
+    return false;
+  }
+
+  for (;;) {
+    const iovec part{destination.memory.data(), destination.memory.size()};
+    ++counters_.syscalls;
+    const auto received = posix::ReceiveMessage(socket.fd.get(), {&part, 1});
+    if (!received.ok()) {
+      const int code = received.error().code;
+      if (code == EAGAIN) {
+        if (socket.read_error != 0) FinishReading(socket);
+        socket.ready = false;
+        return false;
+      }
+      // A reset may come before data that is still queued: remember it, read on, report it last.
+      if (socket.read_error != 0) {
+        FinishReading(socket);
+        return false;
+      }
+      socket.read_error = code;
+      continue;
+    }
+    const size_t bytes = received.value().bytes;
+    if (bytes == 0) {
+      FinishReading(socket);
+      return false;
+    }
+    counters_.bytes_read += bytes;
+    int32_t offset = destination.slab;
+    if (destination.kind == CompletionKind::kData) {
+      offset = static_cast<int32_t>(receive_area_.Claim(bytes));
+      socket.bulk = bytes >= kBulkRead;
+    } else if (destination.kind == CompletionKind::kSlabData) {
+      ++slabs_used_;
+      socket.bulk = bytes >= kBulkRead;
+    }
+    Complete(socket.handle, destination.kind, static_cast<int32_t>(bytes), offset);
+    // A short read emptied the queue, with two exceptions: after a hang-up no new edge will come, and a
+    // read stops behind a message that carried descriptors, whatever follows it.
+    const bool more = bytes == destination.memory.size() || socket.hung_up ||
+                      socket.read_error != 0 || received.value().control_truncated;
+    if (!more) socket.ready = false;
+    return more;
+  }
+}
+
+void EpollEngine::FinishReading(StreamSocket& socket) {
+  socket.ended = true;
+  socket.ready = false;
+  socket.reading = false;
+  if (socket.read_error != 0) {
+    Complete(socket.handle, CompletionKind::kReadError, -socket.read_error);
+  } else {
+    Complete(socket.handle, CompletionKind::kEnd, 0);
+  }
+}
+
+}  // namespace afunix::engine

@@ -1,0 +1,108 @@
+// How bytes leave: tried at once, the rest kept until the kernel has room, then the half-close.
+#include <sys/socket.h>
+
+#include <array>
+
+#include "engine/budgets.h"
+#include "engine/epoll_engine.h"
+#include "posix/message.h"
+#include "posix/socket.h"
+
+namespace afunix::engine {
+
+namespace {
+
+// ENOBUFS and ENOMEM pass like a full queue: the kernel will have memory again.
+bool IsFull(int code) { return code == EAGAIN || code == ENOBUFS || code == ENOMEM; }
+
+}  // namespace
+
+int32_t EpollEngine::WriteFromArea(StreamSocket& socket, std::span<const std::byte> bytes) {
+  if (socket.shutdown_wanted) return -EPIPE;
+  if (!socket.write.empty()) {
+    if (!socket.write.is_copy()) return -EALREADY;
+    socket.write.KeepCopy(bytes);
+    return kPending;
+  }
+  ++counters_.syscalls;
+  const auto sent = posix::Send(socket.fd.get(), bytes);
+  size_t taken = 0;
+  if (sent.ok()) {
+    taken = sent.value();
+    counters_.bytes_written += taken;
+    if (taken == bytes.size()) return 0;
+  } else if (!IsFull(sent.error().code)) {
+    return sent.error().Negative();
+  }
+  socket.write.KeepCopy(bytes.subspan(taken));
+  SetWatchesWritable(socket, true);
+  return kPending;
+}
+
+int32_t EpollEngine::WritePayload(StreamSocket& socket, size_t length) {
+  if (!socket.write.empty() || socket.shutdown_wanted) return -EALREADY;
+  socket.write.KeepPayload(length);
+  return ContinueWrite(socket);
+}
+
+int32_t EpollEngine::ContinueWrite(StreamSocket& socket) {
+  std::array<iovec, kPartsPerSend> parts;
+  for (int sends = 0; !socket.write.empty(); ++sends) {
+    if (sends == kSendBudget) {
+      socket.writable = true;
+      Enqueue(socket);
+      return kPending;
+    }
+    size_t count = 1;
+    if (socket.write.is_copy()) {
+      const auto rest = socket.write.copy();
+      parts[0] = {const_cast<std::byte*>(rest.data()), rest.size()};
+    } else {
+      count = memory_.host->Payload(socket.handle, socket.write.position(), parts);
+      if (count == 0) {
+        socket.write.Discard();
+        return -EFAULT;
+      }
+    }
+    ++counters_.syscalls;
+    const auto sent = posix::SendMessage(socket.fd.get(), {parts.data(), count});
+    if (!sent.ok()) {
+      if (IsFull(sent.error().code)) {
+        SetWatchesWritable(socket, true);
+        return kPending;
+      }
+      socket.write.Discard();
+      return sent.error().Negative();
+    }
+    counters_.bytes_written += sent.value();
+    socket.write.Consume(sent.value());
+  }
+  return 0;
+}
+
+int32_t EpollEngine::HalfClose(StreamSocket& socket) {
+  if (!socket.write.empty()) {
+    socket.shutdown_wanted = true;
+    return kPending;
+  }
+  ++counters_.syscalls;
+  const auto done = posix::Shutdown(socket.fd.get(), SHUT_WR);
+  return done.ok() ? 0 : done.error().Negative();
+}
+
+void EpollEngine::OnWritable(StreamSocket& socket) {
+  if (socket.write.empty()) {
+    // Asked for longer than needed, so that a steady writer does not pay for asking each time.
+    SetWatchesWritable(socket, false);
+    return;
+  }
+  const int32_t outcome = ContinueWrite(socket);
+  if (outcome == kPending) return;
+  Complete(socket.handle, CompletionKind::kWritten, outcome);
+  if (socket.shutdown_wanted) {
+    socket.shutdown_wanted = false;
+    Complete(socket.handle, CompletionKind::kShutdown, outcome == 0 ? HalfClose(socket) : outcome);
+  }
+}
+
+}  // namespace afunix::engine

@@ -1,0 +1,32 @@
+// Listener: a listening socket, the file it left, and the descriptor kept in reserve for a full table.
+#pragma once
+
+#include "engine/endpoint.h"
+#include "posix/fd.h"
+#include "posix/socket_file.h"
+
+namespace afunix::engine {
+
+struct Listener final : Endpoint {
+  Listener() : Endpoint(Kind::kListener) {}
+
+  [[nodiscard]] bool HasRequests() const override { return false; }
+  [[nodiscard]] bool Watches() const override { return true; }
+
+  // Takes the reserve, so that there is one descriptor to give up when the table is full.
+  void Reserve();
+
+  // The descriptor table is full: gives up the reserve, accepts one connection and closes it, so that its
+  // client learns at once instead of waiting for ever. False if even that failed.
+  [[nodiscard]] bool ShedOne();
+
+  posix::SocketFile file;
+  bool owns_file = false;
+  // Waits for the back-off to pass before it accepts again.
+  bool backing_off = false;
+
+ private:
+  posix::Fd reserve_;
+};
+
+}  // namespace afunix::engine

@@ -1,0 +1,55 @@
+// The two tables through which JavaScript and the engine talk: rows of 32-bit integers in memory
+// that both sides see. src/engine/records.ts declares the same numbers; a test compares them.
+#pragma once
+
+#include <cstdint>
+
+namespace afunix::engine {
+
+// What happened. One row per event, in the order in which it happened on its handle.
+enum class CompletionKind : int32_t {
+  kConnected = 1,  // result: 0 or −errno
+  kAccepted,       // result: the new connection's handle
+  kData,           // `result` bytes at `offset` of the receive area
+  kSlabData,       // `result` bytes at the start of slab `offset`
+  kTargetData,     // `result` bytes at the start of the handle's own receive target
+  kEnd,            // the peer will send no more
+  kReadError,      // result: −errno; everything received before it has been reported
+  kWritten,        // everything pending on the socket was taken; result: 0 or −errno
+  kShutdown,       // a pending shutdown finished; result: 0 or −errno
+  kClosed,         // the descriptor is closed; the handle's number may come back afterwards
+  kDropped,        // a listener refused `offset` connections; result: −errno that made it
+};
+
+struct Completion {
+  int32_t handle;
+  int32_t kind;
+  int32_t offset;
+  int32_t result;
+  int32_t flags;
+};
+static_assert(sizeof(Completion) == 5 * sizeof(int32_t));
+
+enum class SubmissionKind : int32_t {
+  kWrite = 1,     // `length` bytes at `offset` of the send area
+  kWritePayload,  // the handle's payload, `length` bytes in all
+  kShutdown,      // half-close, after what was written before it
+  kReadStart,
+  kReadStop,
+  kReadTargets,   // from now on read into the handle's receive target (length 1), or not (0)
+  kClose,
+};
+
+// For writes and shutdowns the engine overwrites `offset` with the outcome: 0, −errno, or
+// kPending if a completion will tell.
+struct Submission {
+  int32_t handle;
+  int32_t kind;
+  int32_t offset;
+  int32_t length;
+};
+static_assert(sizeof(Submission) == 4 * sizeof(int32_t));
+
+inline constexpr int32_t kPending = 1;
+
+}  // namespace afunix::engine

@@ -1,0 +1,51 @@
+// StreamSocket: the state of one SOCK_STREAM connection, the same for every engine.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "engine/endpoint.h"
+#include "engine/pending_write.h"
+#include "posix/unix_address.h"
+
+namespace afunix::engine {
+
+// A connection attempt that waits for room in the peer's backlog.
+struct ConnectAttempt {
+  posix::UnixAddress address;
+  int64_t give_up_at = 0;
+  int64_t pause = 0;
+};
+
+struct StreamSocket final : Endpoint {
+  StreamSocket() : Endpoint(Kind::kStream) {}
+
+  [[nodiscard]] bool HasRequests() const override {
+    return connecting || shutdown_wanted || !write.empty();
+  }
+  [[nodiscard]] bool Watches() const override { return reading; }
+
+  bool reading = false;
+  bool connecting = false;
+  // Reads go into the user's own memory.
+  bool reads_into_target = false;
+  // The last read was long: the next goes into a slab.
+  bool bulk = false;
+  // The kernel reported a hang-up or an error: read until it says 0, no new edge will come.
+  bool hung_up = false;
+  // End or error was reported; there is nothing left to read.
+  bool ended = false;
+  // The kernel has room again, or an error to tell, for what is pending.
+  bool writable = false;
+  // Writability is among the events asked for.
+  bool watches_writable = false;
+  // A half-close waits behind the pending write.
+  bool shutdown_wanted = false;
+  // An error from the kernel that waits for the data before it to be reported.
+  int read_error = 0;
+  int64_t busy_poll = 0;
+  PendingWrite write;
+  std::unique_ptr<ConnectAttempt> attempt;
+};
+
+}  // namespace afunix::engine

@@ -1,0 +1,23 @@
+#include "posix/fd.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace afunix::posix {
+
+void Fd::Reset(int fd) {
+  const int old = std::exchange(fd_, fd);
+  if (old < 0) return;
+  const int saved = errno;
+  // Not repeated on EINTR: the descriptor is already free, and its number may be somebody else's.
+  ::close(old);
+  errno = saved;
+}
+
+Result<Fd> Duplicate(int fd) {
+  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return LastError();
+  return Fd(copy);
+}
+
+}  // namespace afunix::posix

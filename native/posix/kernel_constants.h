@@ -1,0 +1,33 @@
+// Numbers of the kernel's that the headers of older distributions do not have yet. They are part of
+// its stable interface; a kernel that does not know one answers ENOPROTOOPT.
+#pragma once
+
+#include <sys/socket.h>
+
+namespace afunix::posix {
+
+#ifdef SO_PEERGROUPS
+inline constexpr int kPeerGroups = SO_PEERGROUPS;
+#else
+inline constexpr int kPeerGroups = 59;  // Linux 4.13
+#endif
+
+#ifdef SO_PASSPIDFD
+inline constexpr int kPassPidFd = SO_PASSPIDFD;
+#else
+inline constexpr int kPassPidFd = 76;   // Linux 6.5
+#endif
+
+#ifdef SO_PEERPIDFD
+inline constexpr int kPeerPidFd = SO_PEERPIDFD;
+#else
+inline constexpr int kPeerPidFd = 77;   // Linux 6.5
+#endif
+
+#ifdef SCM_PIDFD
+inline constexpr int kScmPidFd = SCM_PIDFD;
+#else
+inline constexpr int kScmPidFd = 0x04;  // Linux 6.5
+#endif
+
+}  // namespace afunix::posix

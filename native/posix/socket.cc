@@ -1,0 +1,103 @@
+#include "posix/socket.h"
+
+#include <fcntl.h>
+
+namespace afunix::posix {
+namespace {
+
+constexpr int kOurFlags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+
+using AddressCall = int (*)(int, sockaddr*, socklen_t*);
+
+Result<UnixAddress> AskAddress(AddressCall call, int fd) {
+  sockaddr_un address{};
+  socklen_t length = sizeof(address);
+  if (call(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) return LastError();
+  return UnixAddress::FromKernel(address, length);
+}
+
+}  // namespace
+
+Result<Fd> OpenSocket(SocketType type) {
+  const int fd = ::socket(AF_UNIX, static_cast<int>(type) | kOurFlags, 0);
+  if (fd < 0) return LastError();
+  return Fd(fd);
+}
+
+Result<std::array<Fd, 2>> SocketPair(SocketType type) {
+  int fds[2];
+  if (::socketpair(AF_UNIX, static_cast<int>(type) | kOurFlags, 0, fds) != 0) return LastError();
+  return std::array<Fd, 2>{Fd(fds[0]), Fd(fds[1])};
+}
+
+Status Bind(int fd, const UnixAddress& address) {
+  const int outcome =
+      RetryInterrupted([&] { return ::bind(fd, address.data(), address.length()); });
+  if (outcome != 0) return LastError();
+  return {};
+}
+
+Status Listen(int fd, int backlog) {
+  if (::listen(fd, backlog) != 0) return LastError();
+  return {};
+}
+
+Result<Fd> Accept(int listener) {
+  const int fd = RetryInterrupted([&] { return ::accept4(listener, nullptr, nullptr, kOurFlags); });
+  if (fd < 0) return LastError();
+  return Fd(fd);
+}
+
+Status Connect(int fd, const UnixAddress& address) {
+  // Safe to repeat: an interrupted non-blocking connect has not queued anything at the listener.
+  const int outcome =
+      RetryInterrupted([&] { return ::connect(fd, address.data(), address.length()); });
+  if (outcome != 0) return LastError();
+  return {};
+}
+
+Status Shutdown(int fd, int how) {
+  if (::shutdown(fd, how) != 0) return LastError();
+  return {};
+}
+
+Result<UnixAddress> LocalAddress(int fd) { return AskAddress(::getsockname, fd); }
+
+Result<UnixAddress> PeerAddress(int fd) { return AskAddress(::getpeername, fd); }
+
+Result<int> GetIntOption(int fd, int level, int name) {
+  int value = 0;
+  socklen_t length = sizeof(value);
+  if (::getsockopt(fd, level, name, &value, &length) != 0) return LastError();
+  return value;
+}
+
+Status SetIntOption(int fd, int level, int name, int value) {
+  if (::setsockopt(fd, level, name, &value, sizeof(value)) != 0) return LastError();
+  return {};
+}
+
+Status MakeNonBlockingCloseOnExec(int fd) {
+  const int descriptor_flags = ::fcntl(fd, F_GETFD);
+  if (descriptor_flags < 0) return LastError();
+  if (::fcntl(fd, F_SETFD, descriptor_flags | FD_CLOEXEC) != 0) return LastError();
+
+  const int status_flags = ::fcntl(fd, F_GETFL);
+  if (status_flags < 0) return LastError();
+  if (::fcntl(fd, F_SETFL, status_flags | O_NONBLOCK) != 0) return LastError();
+  return {};
+}
+
+Result<SocketKind> DescribeSocket(int fd) {
+  const Result<int> domain = GetIntOption(fd, SOL_SOCKET, SO_DOMAIN);
+  if (!domain.ok()) return domain.error();
+  if (domain.value() != AF_UNIX) return Error{EAFNOSUPPORT};
+
+  const Result<int> type = GetIntOption(fd, SOL_SOCKET, SO_TYPE);
+  if (!type.ok()) return type.error();
+  const Result<int> listening = GetIntOption(fd, SOL_SOCKET, SO_ACCEPTCONN);
+  if (!listening.ok()) return listening.error();
+  return SocketKind{.type = type.value(), .listening = listening.value() != 0};
+}
+
+}  // namespace afunix::posix

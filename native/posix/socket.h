@@ -1,0 +1,50 @@
+// One thin function per socket call. Every descriptor made here is close-on-exec and non-blocking
+// from its first moment; nothing here raises SIGPIPE.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include <array>
+
+#include "posix/fd.h"
+#include "posix/result.h"
+#include "posix/unix_address.h"
+
+namespace afunix::posix {
+
+enum class SocketType : int { kStream = SOCK_STREAM, kSeqpacket = SOCK_SEQPACKET };
+
+[[nodiscard]] Result<Fd> OpenSocket(SocketType type);
+[[nodiscard]] Result<std::array<Fd, 2>> SocketPair(SocketType type);
+
+[[nodiscard]] Status Bind(int fd, const UnixAddress& address);
+[[nodiscard]] Status Listen(int fd, int backlog);
+
+// EAGAIN: nothing is waiting. EINTR is retried; ECONNABORTED is the caller's to skip.
+[[nodiscard]] Result<Fd> Accept(int listener);
+
+// AF_UNIX connects at once or not at all: EAGAIN means that the backlog is full and that the
+// connection is NOT in progress (connect(2)); polling for writability would wait for ever.
+[[nodiscard]] Status Connect(int fd, const UnixAddress& address);
+
+// `how` is SHUT_RD, SHUT_WR or SHUT_RDWR.
+[[nodiscard]] Status Shutdown(int fd, int how);
+
+[[nodiscard]] Result<UnixAddress> LocalAddress(int fd);
+[[nodiscard]] Result<UnixAddress> PeerAddress(int fd);
+
+[[nodiscard]] Result<int> GetIntOption(int fd, int level, int name);
+[[nodiscard]] Status SetIntOption(int fd, int level, int name, int value);
+
+// Makes an inherited descriptor what ours are: non-blocking and close-on-exec.
+[[nodiscard]] Status MakeNonBlockingCloseOnExec(int fd);
+
+// What kind of socket `fd` is, asked of the kernel. ENOTSOCK, EBADF; EAFNOSUPPORT if not AF_UNIX.
+struct SocketKind {
+  int type = 0;  // SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM
+  bool listening = false;
+};
+[[nodiscard]] Result<SocketKind> DescribeSocket(int fd);
+
+}  // namespace afunix::posix

@@ -1,0 +1,45 @@
+/** The forms that `connect` and `listen` take, brought to one: an options object and a callback. */
+
+/** Anything a caller may have passed; every field is looked at before it is believed. */
+export type LooseOptions = Record<string, unknown>;
+export type Callback = () => void;
+
+function toNumber(value: unknown): number | false {
+  const number = Number(value);
+  return number >= 0 ? number : false;
+}
+
+/** A string that isn't a port: `net` takes '8080' for one. */
+export function isPipeName(value: unknown): value is string {
+  return typeof value === 'string' && toNumber(value) === false;
+}
+
+export interface NormalizedArguments {
+  readonly options: LooseOptions;
+  readonly callback: Callback | null;
+}
+
+/** (options[, …][, callback]), (path[, …][, callback]), ([port][, host][, …][, callback]) */
+export function normalizeArguments(args: readonly unknown[]): NormalizedArguments {
+  const [first, second] = args;
+  // What `net._normalizeArgs` made: a list of options and callback.
+  if (Array.isArray(first) && args.length === 1) {
+    const [options, callback] = first as [LooseOptions, Callback | null];
+    return { options, callback: typeof callback === 'function' ? callback : null };
+  }
+  const last = args.at(-1);
+  const callback = typeof last === 'function' ? (last as Callback) : null;
+  if (typeof first === 'object' && first !== null) {
+    return { options: first as LooseOptions, callback };
+  }
+  if (args.length === 0) return { options: {}, callback };
+  if (isPipeName(first)) return { options: { path: first }, callback };
+  const options: LooseOptions = { port: first };
+  if (typeof second === 'string') options['host'] = second;
+  return { options, callback };
+}
+
+/** The backlog among positional arguments: (path, backlog) or (port, host, backlog). */
+export function backlogOf(args: readonly unknown[]): number {
+  return toNumber(args.length > 1 && args[1]) || toNumber(args.length > 2 && args[2]) || 0;
+}

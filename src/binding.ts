@@ -1,0 +1,71 @@
+/**
+ * The addon: found, loaded, and declared. Nothing else in the project touches the `.node` file, and
+ * every native function returns a number: a handle, a count, 0, or −errno.
+ */
+import path from 'node:path';
+
+/** Memory that both sides see; laid out by `engine/engine.ts`, kept by the addon. */
+export interface EngineMemory {
+  readonly completions: Int32Array;
+  readonly submissions: Int32Array;
+  readonly sendArea: Uint8Array;
+  readonly receiveArea: Uint8Array;
+  /** Spare slabs for long reads; the engine fills them, we replace them. */
+  readonly slabs: Uint8Array[];
+  /** By handle: memory of the user's that reads go into. */
+  readonly targets: (Uint8Array | undefined)[];
+  /** By handle: the bytes of a large write under way, kept alive and unchanged until it is done. */
+  readonly payloads: (Uint8Array | Uint8Array[] | undefined)[];
+}
+
+export interface NativeBinding {
+  /** Starts this thread's engine. `dispatch` is called with the number of rows in `completions`. */
+  attach(memory: EngineMemory, dispatch: (count: number) => void): number;
+  /** SOCK_* of an AF_UNIX socket, plus 0x100 if it listens; −errno otherwise (EAFNOSUPPORT, ENOTSOCK, EBADF). */
+  describe(fd: number): number;
+  /** A handle; a `kConnected` completion tells the outcome. */
+  connect(address: Uint8Array, padded: boolean, patienceMilliseconds: number): number;
+  /** Takes ownership of `fd`, also when it fails. */
+  adopt(fd: number): number;
+  listen(address: Uint8Array, padded: boolean, backlog: number, addMode: number): number;
+  /** Takes ownership of `fd`, also when it fails. */
+  adoptListener(fd: number, backlog: number): number;
+  /** Carries out the first `count` rows of `submissions`. */
+  flush(count: number): number;
+  setReferenced(handle: number, referenced: boolean): number;
+  /** Handle −1: every socket of this thread. */
+  setBusyPoll(handle: number, microseconds: number): number;
+  pendingBytes(handle: number): number;
+  /** The descriptor behind a handle, still the engine's. */
+  descriptor(handle: number): number;
+  counters(into: Float64Array): number;
+}
+
+export interface Loaded {
+  readonly native: NativeBinding | null;
+  /** Why there is no addon. */
+  readonly reason?: string;
+}
+
+function load(): Loaded {
+  if (process.platform !== 'linux') {
+    return { native: null, reason: `afunix runs on Linux; this is ${process.platform}` };
+  }
+  try {
+    const named = process.env['AFUNIX_ADDON'];
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    const find = require('node-gyp-build') as (folder: string) => unknown;
+    const native = (
+      named === undefined
+        ? find(path.join(__dirname, '..'))
+        : // eslint-disable-next-line @typescript-eslint/no-require-imports
+          require(path.resolve(named))
+    ) as NativeBinding;
+    return { native };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { native: null, reason: `the addon could not be loaded: ${message.split('\n', 1)[0]}` };
+  }
+}
+
+export const { native, reason: missingBecause }: Loaded = load();

@@ -1,0 +1,78 @@
+/** Settings of this thread, from `configure()` and from the environment. */
+import { codedError } from './errors';
+import { isAttached, setDefaultBusyPoll } from './engine/engine';
+
+export type EngineName = 'epoll' | 'io_uring' | 'auto';
+
+export interface Configuration {
+  /** Which engine to run on; before the first socket only. */
+  engine?: EngineName;
+  /** Microseconds to look for events before sleeping, for every socket of this thread. Burns a core. */
+  busyPoll?: number;
+}
+
+const ENGINES: readonly unknown[] = ['epoll', 'io_uring', 'auto'];
+/** A second: longer than that isn't polling but burning. */
+const LONGEST_BUSY_POLL = 1_000_000;
+
+export interface EngineChoice {
+  engine: 'epoll';
+  /** Why it is not what was asked for. */
+  reason?: string;
+}
+
+let wanted: EngineName = 'auto';
+
+function invalid(name: string, value: unknown, what: string): Error {
+  return codedError(
+    RangeError,
+    'ERR_OUT_OF_RANGE',
+    `The value of "${name}" is out of range. It must be ${what}. Received ${String(value)}`,
+  );
+}
+
+function checkEngine(name: string, value: unknown): EngineName {
+  if (!ENGINES.includes(value)) throw invalid(name, value, "'epoll', 'io_uring' or 'auto'");
+  return value as EngineName;
+}
+
+function checkBusyPoll(name: string, value: unknown): number {
+  const valid = typeof value === 'number' && value >= 0 && value <= LONGEST_BUSY_POLL;
+  if (!valid) throw invalid(name, value, `microseconds from 0 to ${LONGEST_BUSY_POLL}`);
+  return value;
+}
+
+/** Sets how this thread's sockets work. Settings that are left out stay. */
+export function configure(configuration: Configuration): void {
+  const { engine, busyPoll } = configuration;
+  if (engine !== undefined) {
+    const checked = checkEngine('configuration.engine', engine);
+    if (isAttached() && checked !== wanted) {
+      throw codedError(
+        Error,
+        'ERR_AFUNIX_STARTED',
+        'configure({ engine }) has to come before the first socket of this thread',
+      );
+    }
+    wanted = checked;
+  }
+  if (busyPoll !== undefined) {
+    setDefaultBusyPoll(checkBusyPoll('configuration.busyPoll', busyPoll));
+  }
+}
+
+/** The engine that runs, and why it isn't another. */
+export function chosenEngine(): EngineChoice {
+  if (wanted !== 'io_uring') return { engine: 'epoll' };
+  return { engine: 'epoll', reason: 'this version of afunix has no io_uring engine' };
+}
+
+/** AFUNIX_ENGINE and AFUNIX_BUSY_POLL, looked at once. */
+export function configureFromEnvironment(environment: NodeJS.ProcessEnv): void {
+  const engine = environment['AFUNIX_ENGINE'];
+  const busyPoll = environment['AFUNIX_BUSY_POLL'];
+  if (engine !== undefined && engine !== '') wanted = checkEngine('AFUNIX_ENGINE', engine);
+  if (busyPoll !== undefined && busyPoll !== '') {
+    setDefaultBusyPoll(checkBusyPoll('AFUNIX_BUSY_POLL', Number(busyPoll)));
+  }
+}

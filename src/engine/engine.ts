@@ -1,0 +1,282 @@
+/**
+ * The thread's engine, seen from JavaScript: what is asked for is gathered in the submission table and handed over
+ * once per batch of events, or at the end of the current tick; what happened comes in batches and is passed to
+ * whoever owns the handle.
+ *
+ * User code runs in the middle of all loops here and may throw. Every loop therefore keeps its position in module
+ * state and goes on from there: the addon calls `dispatch` again, or a next tick does.
+ */
+import { native, type NativeBinding } from '../binding';
+import { receiveArea, slabs } from './chunks';
+import {
+  Ask,
+  COMPLETION,
+  COMPLETION_CAPACITY,
+  Happened,
+  PENDING,
+  SEND_AREA_SIZE,
+  SUBMISSION,
+  SUBMISSION_CAPACITY,
+} from './records';
+
+/** What the engine tells the owner of a handle. */
+export interface HandleOwner {
+  /** How the last flush of a write ended. */
+  writeOutcome: number;
+  /** Its outcome is about to be passed on. */
+  settling: boolean;
+  /** Bytes in the send area that have not been flushed. */
+  unflushed: number;
+  /** Somebody wants to know when what is written now has been taken. */
+  readonly awaitsWrite: boolean;
+  /** The kernel has not taken everything: no further write until `onWritten`. */
+  blocked: boolean;
+
+  onConnected(status: number): void;
+  onAccepted(handle: number): void;
+  onData(offset: number, length: number): void;
+  onSlabData(slab: number, length: number): void;
+  onTargetData(length: number): void;
+  onEnd(): void;
+  onReadError(status: number): void;
+  onWritten(status: number): void;
+  onShutdown(status: number): void;
+  onClosed(): void;
+  onDropped(status: number, count: number): void;
+}
+
+/** Rounds of flushing inside one batch before the rest waits for the next tick. */
+const FLUSH_ROUNDS = 16;
+
+const completions = new Int32Array(COMPLETION_CAPACITY * COMPLETION.width);
+const submissions = new Int32Array(SUBMISSION_CAPACITY * SUBMISSION.width);
+export const sendArea = Buffer.allocUnsafeSlow(SEND_AREA_SIZE);
+export const targets: (Uint8Array | undefined)[] = [];
+export const payloads: (Uint8Array | Uint8Array[] | undefined)[] = [];
+
+const owners: (HandleOwner | undefined)[] = [];
+
+let attached = false;
+let submitted = 0;
+let sendUsed = 0;
+
+let inBatch = false;
+let settling = false;
+let batchCursor = 0;
+let batchSize = 0;
+let flushScheduled = false;
+
+/** Owners whose write outcome has not been passed on yet; their `writeOutcome` says which. */
+const settled: HandleOwner[] = [];
+/** Half-closes carried out at once: owner and outcome, alternating. */
+const shutDown: (HandleOwner | number)[] = [];
+let settledCursor = 0;
+let shutDownCursor = 0;
+
+/** The addon with its engine running; throws the reason if that can't be. */
+export function engine(): NativeBinding {
+  if (native === null) throw new Error('afunix: there is no addon');
+  if (!attached) attach(native);
+  return native;
+}
+
+function attach(binding: NativeBinding): void {
+  const status = binding.attach(
+    { completions, submissions, sendArea, receiveArea, slabs, targets, payloads },
+    dispatch,
+  );
+  if (status !== 0) throw new Error(`afunix: the engine could not be started (${status})`);
+  attached = true;
+  // What was written in the last tick must not be lost: `net` would have passed it to the kernel at once.
+  process.on('exit', flush);
+  if (defaultBusyPoll > 0) binding.setBusyPoll(-1, defaultBusyPoll);
+}
+
+let defaultBusyPoll = 0;
+
+/** Busy polling for every socket of this thread, in microseconds. */
+export function setDefaultBusyPoll(microseconds: number): void {
+  defaultBusyPoll = microseconds;
+  if (attached) engine().setBusyPoll(-1, microseconds);
+}
+
+export function isAttached(): boolean {
+  return attached;
+}
+
+export function own(handle: number, owner: HandleOwner): void {
+  owners[handle] = owner;
+}
+
+/** Puts one request at the end of the submission table. */
+export function submit(handle: number, kind: number, offset: number, length: number): void {
+  if (submitted === SUBMISSION_CAPACITY) flush();
+  const row = submitted++ * SUBMISSION.width;
+  submissions[row] = handle;
+  submissions[row + 1] = kind;
+  submissions[row + 2] = offset;
+  submissions[row + 3] = length;
+  flushSoon();
+}
+
+/** Sees to it that what was submitted is flushed, unless whoever is running now will do it anyway. */
+function flushSoon(): void {
+  if (inBatch || settling || flushScheduled) return;
+  flushScheduled = true;
+  process.nextTick(flushTick);
+}
+
+/** Where up to `length` bytes may be put into the send area now. */
+export function reserve(length: number): number {
+  if (sendUsed + length > SEND_AREA_SIZE) flush();
+  return sendUsed;
+}
+
+/** Sends the `length` bytes that were put where `reserve` said. */
+export function submitWrite(handle: number, owner: HandleOwner, length: number): void {
+  const offset = sendUsed;
+  sendUsed += length;
+  owner.unflushed += length;
+  if (submitted > 0) {
+    // Neighbouring writes of one socket leave in one system call.
+    const last = (submitted - 1) * SUBMISSION.width;
+    if (submissions[last] === handle && submissions[last + 1] === Ask.write) {
+      submissions[last + 3]! += length;
+      return;
+    }
+  }
+  submit(handle, Ask.write, offset, length);
+}
+
+function flushTick(): void {
+  flushScheduled = false;
+  settleAll();
+}
+
+/** Hands the submission table to the engine. Outcomes are kept for `settle`. */
+export function flush(): void {
+  const count = submitted;
+  if (count === 0) return;
+  engine().flush(count);
+  submitted = 0;
+  sendUsed = 0;
+  for (let row = 0; row < count * SUBMISSION.width; row += SUBMISSION.width) {
+    const kind = submissions[row + 1]!;
+    if (kind > Ask.shutdown) continue;
+    const owner = owners[submissions[row]!];
+    if (owner === undefined) continue;
+    const outcome = submissions[row + 2]!;
+    if (kind === Ask.shutdown) {
+      if (outcome !== PENDING) shutDown.push(owner, outcome);
+      continue;
+    }
+    owner.unflushed = 0;
+    if (outcome === PENDING) {
+      owner.blocked = true;
+    } else if (outcome !== 0 || owner.awaitsWrite) {
+      owner.writeOutcome = outcome;
+      if (!owner.settling) {
+        owner.settling = true;
+        settled.push(owner);
+      }
+    }
+  }
+  // A flush in the middle of somebody's code: outcomes are passed on later.
+  if (settled.length > 0 || shutDown.length > 0) flushSoon();
+}
+
+/** Passes outcomes on to their owners. */
+function settle(): void {
+  while (settledCursor < settled.length) {
+    const owner = settled[settledCursor++]!;
+    owner.settling = false;
+    if (!owner.blocked) owner.onWritten(owner.writeOutcome);
+  }
+  settled.length = 0;
+  settledCursor = 0;
+  while (shutDownCursor < shutDown.length) {
+    const owner = shutDown[shutDownCursor] as HandleOwner;
+    const outcome = shutDown[shutDownCursor + 1] as number;
+    shutDownCursor += 2;
+    owner.onShutdown(outcome);
+  }
+  shutDown.length = 0;
+  shutDownCursor = 0;
+}
+
+function settleAll(): void {
+  settling = true;
+  try {
+    for (let round = 0; round < FLUSH_ROUNDS && hasWork(); ++round) {
+      flush();
+      settle();
+    }
+  } finally {
+    settling = false;
+    if (hasWork()) flushSoon();
+  }
+}
+
+function hasWork(): boolean {
+  return submitted > 0 || settled.length > 0 || shutDown.length > 0;
+}
+
+/** Called by the addon with a batch, and once more for each exception that came out of it. */
+function dispatch(count: number): void {
+  if (!inBatch) {
+    inBatch = true;
+    batchCursor = 0;
+    batchSize = count;
+  }
+  while (batchCursor < batchSize) deliver(batchCursor++ * COMPLETION.width);
+  settleAll();
+  inBatch = false;
+  if (hasWork()) flushSoon();
+}
+
+function deliver(row: number): void {
+  const handle = completions[row]!;
+  const owner = owners[handle];
+  const result = completions[row + 3]!;
+  switch (completions[row + 1]) {
+    case Happened.data:
+      owner?.onData(completions[row + 2]!, result);
+      return;
+    case Happened.slabData:
+      owner?.onSlabData(completions[row + 2]!, result);
+      return;
+    case Happened.targetData:
+      owner?.onTargetData(result);
+      return;
+    case Happened.connected:
+      owner?.onConnected(result);
+      return;
+    case Happened.accepted:
+      if (owner === undefined) submit(result, Ask.close, 0, 0);
+      else owner.onAccepted(result);
+      return;
+    case Happened.end:
+      owner?.onEnd();
+      return;
+    case Happened.readError:
+      owner?.onReadError(result);
+      return;
+    case Happened.written:
+      if (owner === undefined) return;
+      owner.blocked = false;
+      owner.onWritten(result);
+      return;
+    case Happened.shutdown:
+      owner?.onShutdown(result);
+      return;
+    case Happened.closed:
+      owners[handle] = undefined;
+      targets[handle] = undefined;
+      payloads[handle] = undefined;
+      owner?.onClosed();
+      return;
+    case Happened.dropped:
+      owner?.onDropped(result, completions[row + 2]!);
+      return;
+  }
+}

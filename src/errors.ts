@@ -1,0 +1,79 @@
+/**
+ * Errors as Node makes them: `code`, negative `errno`, `syscall`, `address`, and a message of the same form. What
+ * we add is `hint`, a sentence for the person who reads it.
+ */
+import util from 'node:util';
+import { hintFor } from './hints';
+
+export interface SystemError extends Error {
+  code: string;
+  errno: number;
+  syscall: string;
+  address?: string;
+  port?: number;
+  /** What is wrong, in one sentence, where that helps. */
+  hint?: string;
+}
+
+function codeOf(status: number): string {
+  return util.getSystemErrorName(status);
+}
+
+function systemErrorMessage(status: number): string {
+  const known = (
+    util as unknown as { getSystemErrorMap(): Map<number, [string, string]> }
+  ).getSystemErrorMap();
+  return known.get(status)?.[1] ?? 'unknown error';
+}
+
+function decorate(error: Error, status: number, syscall: string, address?: string): SystemError {
+  const decorated = error as SystemError;
+  decorated.errno = status;
+  decorated.code = codeOf(status);
+  decorated.syscall = syscall;
+  if (address !== undefined) decorated.address = address;
+  const hint = hintFor(decorated.code, syscall, address);
+  if (hint !== undefined) {
+    // Not enumerable: printed errors look like Node's.
+    Object.defineProperty(decorated, 'hint', { value: hint, configurable: true, writable: true });
+  }
+  return decorated;
+}
+
+/** `connect ENOENT /run/x.sock`: what `net` reports for a connection or a half-open operation. */
+export function errnoException(status: number, syscall: string, address?: string): SystemError {
+  const where = address === undefined ? '' : ` ${address}`;
+  const error = new Error(`${syscall} ${codeOf(status)}${where}`);
+  Error.captureStackTrace(error, errnoException);
+  return decorate(error, status, syscall, address);
+}
+
+/** `listen EADDRINUSE: address already in use /run/x.sock`: what `net` reports for a listener. */
+export function listenException(status: number, address: string | undefined): SystemError {
+  const where = address === undefined ? '' : ` ${address}`;
+  const error = new Error(
+    `listen ${codeOf(status)}: ${systemErrorMessage(status)}${where}`,
+  );
+  Error.captureStackTrace(error, listenException);
+  const decorated = decorate(error, status, 'listen', address);
+  if (address !== undefined) decorated.port = -1;
+  return decorated;
+}
+
+/** An error with one of Node's `ERR_*` codes (or ours, `ERR_AFUNIX_*`). */
+export function codedError(
+  Base: ErrorConstructor | TypeErrorConstructor | RangeErrorConstructor,
+  code: string,
+  message: string,
+): Error & { code: string } {
+  const error = new Base(message) as Error & { code: string };
+  Error.captureStackTrace(error, codedError);
+  error.code = code;
+  // Node's own put the code into the heading but not into the name.
+  Object.defineProperty(error, 'toString', {
+    value: () => `${error.name} [${code}]: ${error.message}`,
+    configurable: true,
+    writable: true,
+  });
+  return error;
+}

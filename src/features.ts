@@ -1,0 +1,75 @@
+/** What works here, and why the rest does not. */
+import { NET_ABSTRACT_LENGTH } from './address';
+import { missingBecause, native } from './binding';
+import { chosenEngine } from './configure';
+import { engine, isAttached } from './engine/engine';
+
+export interface Feature {
+  readonly available: boolean;
+  /** Why not. */
+  readonly reason?: string;
+}
+
+export interface Features {
+  /** Paths are served by the addon; otherwise they go to `node:net`. */
+  readonly addon: Feature;
+  readonly engine: 'epoll' | 'io_uring' | 'net';
+  /** Why it is not the engine that was asked for. */
+  readonly engineReason?: string;
+  readonly ioUring: Feature;
+  readonly busyPoll: Feature;
+  readonly abstractNames: Feature;
+  /** How this Node's `net`, and so afunix by default, turns an abstract name into an address. */
+  readonly abstractLength: 'exact' | 'padded';
+}
+
+export interface Stats {
+  readonly engine: 'epoll' | 'io_uring' | 'net';
+  readonly connected: number;
+  readonly accepted: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  /** Times that the engine had something to tell. */
+  readonly wakeups: number;
+  readonly completions: number;
+  readonly flushes: number;
+  /** System calls of the engine, without libuv's own. */
+  readonly syscalls: number;
+}
+
+export function features(): Features {
+  const hasAddon = native !== null;
+  const because = hasAddon ? {} : { reason: missingBecause };
+  const choice = chosenEngine();
+  return {
+    addon: { available: hasAddon, ...because },
+    engine: hasAddon ? choice.engine : 'net',
+    ...(choice.reason === undefined ? {} : { engineReason: choice.reason }),
+    ioUring: { available: false, reason: 'this version of afunix has no io_uring engine' },
+    busyPoll: { available: hasAddon, ...because },
+    abstractNames:
+      process.platform === 'linux'
+        ? { available: true }
+        : { available: false, reason: 'only Linux has them' },
+    abstractLength: NET_ABSTRACT_LENGTH,
+  };
+}
+
+/** Counters of the calling thread; they only grow. */
+export function stats(): Stats {
+  const counters = new Float64Array(8);
+  if (native !== null && isAttached()) engine().counters(counters);
+  const [connected, accepted, bytesRead, bytesWritten, wakeups, completions, flushes, syscalls] =
+    counters as unknown as readonly [number, number, number, number, number, number, number, number];
+  return {
+    engine: native === null ? 'net' : chosenEngine().engine,
+    connected,
+    accepted,
+    bytesRead,
+    bytesWritten,
+    wakeups,
+    completions,
+    flushes,
+    syscalls,
+  };
+}

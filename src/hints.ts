@@ -1,0 +1,83 @@
+/** What a person would want to be told beside an error code. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { byteLength, isAbstract, LONGEST_NAME } from './address';
+
+function describe(address: string): string {
+  return isAbstract(address) ? `the abstract name '@${address.slice(1)}'` : `'${address}'`;
+}
+
+/** Why a pathname could not be reached: looked up only once something has failed. */
+function missing(address: string): string {
+  const directory = path.dirname(address);
+  return fs.existsSync(directory)
+    ? `there is no ${describe(address)}: the server is not running, or listens elsewhere`
+    : `the directory '${directory}' does not exist`;
+}
+
+function refused(address: string): string {
+  if (isAbstract(address)) return `nobody listens on ${describe(address)}`;
+  try {
+    if (!fs.lstatSync(address).isSocket()) return `${describe(address)} is not a socket`;
+  } catch {
+    return missing(address);
+  }
+  return `nobody listens on ${describe(address)}; the file was left behind`;
+}
+
+function forConnect(code: string, address: string): string | undefined {
+  switch (code) {
+    case 'ENOENT':
+      return missing(address);
+    case 'ECONNREFUSED':
+      return refused(address);
+    case 'EACCES':
+      return `connecting to ${describe(address)} takes write permission on it and search permission on every directory above it`;
+    case 'EPROTOTYPE':
+      return `${describe(address)} is a socket of another type than SOCK_STREAM`;
+    case 'EAGAIN':
+      return `the backlog of ${describe(address)} stayed full: its server does not accept fast enough, or its backlog is too short`;
+    case 'ENOTDIR':
+      return `something above ${describe(address)} is not a directory`;
+    default:
+      return undefined;
+  }
+}
+
+function forListen(code: string, address: string): string | undefined {
+  switch (code) {
+    case 'EADDRINUSE':
+      return isAbstract(address)
+        ? `somebody is bound to ${describe(address)} already`
+        : `${describe(address)} exists: somebody listens on it, or it was left behind and can be removed`;
+    case 'EACCES': {
+      // `net` says EACCES for a missing directory as well.
+      const directory = path.dirname(address);
+      return fs.existsSync(directory)
+        ? `creating ${describe(address)} takes write permission on '${directory}'`
+        : `the directory '${directory}' does not exist`;
+    }
+    case 'EROFS':
+      return `${describe(address)} is on a read-only file system`;
+    case 'ENOTDIR':
+      return `something above ${describe(address)} is not a directory`;
+    default:
+      return undefined;
+  }
+}
+
+/** One sentence, or nothing where the code says it all. */
+export function hintFor(code: string, syscall: string, address?: string): string | undefined {
+  if (code === 'EMFILE') return 'this process has no descriptor left (see `ulimit -n`)';
+  if (code === 'ENFILE') return 'the system has no descriptor left';
+  if (address === undefined) return undefined;
+  if (code === 'ENAMETOOLONG' || (code === 'EINVAL' && byteLength(address) > LONGEST_NAME)) {
+    return `${describe(address)} is ${byteLength(address)} bytes long and the limit is ${LONGEST_NAME}`;
+  }
+  if (code === 'EINVAL' && !isAbstract(address) && address.includes('\0')) {
+    return 'a pathname cannot hold a NUL; an abstract name starts with one';
+  }
+  if (syscall === 'connect') return forConnect(code, address);
+  if (syscall === 'listen') return forListen(code, address);
+  return undefined;
+}

@@ -1,0 +1,26 @@
+/** `import … from 'afunix'`: the same module, as ES modules see it. */
+import afunix from './index.js';
+
+export const {
+  configure,
+  connect,
+  createConnection,
+  createServer,
+  features,
+  Server,
+  Socket,
+  stats,
+  Stream,
+  BlockList,
+  SocketAddress,
+  isIP,
+  isIPv4,
+  isIPv6,
+  getDefaultAutoSelectFamily,
+  setDefaultAutoSelectFamily,
+  getDefaultAutoSelectFamilyAttemptTimeout,
+  setDefaultAutoSelectFamilyAttemptTimeout,
+} = afunix;
+
+export type * from './index.js';
+export default afunix.default;

@@ -1,0 +1,52 @@
+/** `require('afunix')`: public names only. */
+import nodeNet from 'node:net';
+import { native } from './binding';
+import { configure, configureFromEnvironment } from './configure';
+import { features, stats } from './features';
+import { connect, createConnection, createServer, Server, Socket } from './net';
+
+if (native !== null) configureFromEnvironment(process.env);
+
+export { configure, connect, createConnection, createServer, features, Server, Socket, stats };
+export const Stream = Socket;
+
+export type { AbstractLength } from './address';
+export type { Configuration, EngineName } from './configure';
+export type { SystemError } from './errors';
+export type { Feature, Features, Stats } from './features';
+export type { ServerListenOptions, ServerOptions } from './server/options';
+export type { ConnectionListener } from './server/server';
+export type { SocketConnectOptions, SocketOptions } from './socket/options';
+
+/** What concerns TCP and IP is `node:net`'s own. */
+export const {
+  BlockList,
+  SocketAddress,
+  isIP,
+  isIPv4,
+  isIPv6,
+  getDefaultAutoSelectFamily,
+  setDefaultAutoSelectFamily,
+  getDefaultAutoSelectFamilyAttemptTimeout,
+  setDefaultAutoSelectFamilyAttemptTimeout,
+} = nodeNet;
+
+const own = {
+  configure,
+  connect,
+  createConnection,
+  createServer,
+  features,
+  Server,
+  Socket,
+  stats,
+  Stream,
+};
+
+/** `import net from 'afunix'`: every name that the `net` of this Node has, and ours. */
+const net: Omit<typeof nodeNet, keyof typeof own> & typeof own = Object.assign(
+  Object.create(Object.getPrototypeOf(nodeNet) as object, Object.getOwnPropertyDescriptors(nodeNet)) as typeof nodeNet,
+  own,
+);
+
+export default net;

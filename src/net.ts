@@ -1,0 +1,62 @@
+/**
+ * The shape of `node:net`: its names, with ours in the place of those that concern paths. Without the addon every
+ * name is `net`'s own.
+ */
+import diagnostics from 'node:diagnostics_channel';
+import net from 'node:net';
+import { normalizeArguments } from './arguments';
+import { native } from './binding';
+import { Server as AfunixServer, type ConnectionListener, type ServerConstructor } from './server/server';
+import type { ServerOptions } from './server/options';
+import { Socket as AfunixSocket, type Socket as SocketType, type SocketConstructor } from './socket/socket';
+import type { SocketConnectOptions, SocketOptions } from './socket/options';
+
+export const Socket: SocketConstructor =
+  native === null ? (net.Socket as unknown as SocketConstructor) : AfunixSocket;
+export type Socket = SocketType;
+
+export const Server: ServerConstructor =
+  native === null ? (net.Server as unknown as ServerConstructor) : AfunixServer;
+export type Server = import('./server/server').Server;
+
+const clientChannel = diagnostics.channel('net.client.socket');
+
+export interface Connect {
+  (
+    options: (SocketConnectOptions & SocketOptions) | net.NetConnectOpts,
+    listener?: () => void,
+  ): SocketType;
+  (port: number, host?: string, listener?: () => void): SocketType;
+  (path: string, listener?: () => void): SocketType;
+}
+
+/** A socket on its way to an address: `net.connect`. */
+function connectTo(...args: unknown[]): unknown {
+  const { options } = normalizeArguments(args);
+  if (native === null || (options['path'] === undefined && options['port'] !== undefined)) {
+    return Reflect.apply(net.connect as (...forwarded: unknown[]) => net.Socket, net, args);
+  }
+  const socket = new Socket(options as SocketOptions);
+  if (clientChannel.hasSubscribers) clientChannel.publish({ socket });
+  if (typeof options['timeout'] === 'number' && options['timeout'] > 0) {
+    socket.setTimeout(options['timeout']);
+  }
+  return Reflect.apply(socket.connect as (...forwarded: unknown[]) => unknown, socket, args);
+}
+
+export const connect = connectTo as Connect;
+export const createConnection = connectTo as Connect;
+
+export interface CreateServer {
+  (connectionListener?: ConnectionListener): import('./server/server').Server;
+  (
+    options?: ServerOptions,
+    connectionListener?: ConnectionListener,
+  ): import('./server/server').Server;
+}
+
+function serverFor(options?: unknown, connectionListener?: unknown): unknown {
+  return new Server(options as ServerOptions, connectionListener as ConnectionListener);
+}
+
+export const createServer = serverFor as CreateServer;

@@ -1,0 +1,252 @@
+/** The methods of Server: what `net.Server` does, on a pathname or abstract name. Never constructed itself. */
+import cluster from 'node:cluster';
+import diagnostics from 'node:diagnostics_channel';
+import { EventEmitter } from 'node:events';
+import net from 'node:net';
+import { promisify } from 'node:util';
+import { encodeAddress, isAbstract, isPadded, type AbstractLength } from '../address';
+import { backlogOf, isPipeName, normalizeArguments, type LooseOptions } from '../arguments';
+import { engine } from '../engine/engine';
+import { codedError, errnoException, listenException } from '../errors';
+import { listenAsNet } from '../net-twin';
+import { SocketMethods } from '../socket/methods';
+import { kAccepted, Socket } from '../socket/socket';
+import { Listener } from './listener';
+import type { ServerOptions } from './options';
+
+export const kListener = Symbol('listener');
+export const kServerOptions = Symbol('options');
+
+/** The kernel rounds it up to 512. */
+const DEFAULT_BACKLOG = 511;
+
+/** What `describe` says of a stream socket, listening or only bound. */
+const STREAM = 1;
+const LISTENING = 0x100;
+
+const READABLE_BY_ALL = 0o444;
+const WRITABLE_BY_ALL = 0o222;
+
+const serverChannel = diagnostics.channel('net.server.socket');
+
+export class ServerMethods extends EventEmitter {
+  declare _connections: number;
+  declare _unref: boolean;
+  declare _pipeName?: string;
+  declare _connectionKey?: string;
+  declare allowHalfOpen: boolean;
+  declare pauseOnConnect: boolean;
+  declare noDelay: boolean;
+  declare keepAlive: boolean;
+  declare keepAliveInitialDelay: number;
+  declare highWaterMark: number;
+  declare maxConnections?: number;
+  declare [kListener]: Listener | null;
+  declare [kServerOptions]: ServerOptions;
+
+  listen(...args: unknown[]): this {
+    const { options, callback } = normalizeArguments(args);
+    if (this[kListener] !== null) {
+      throw codedError(
+        Error,
+        'ERR_SERVER_ALREADY_LISTEN',
+        'Listen method has been called more than once without closing.',
+      );
+    }
+    if (belongsToNet(options)) return this.listenElsewhere(args);
+    const { fd, path } = options as { fd?: number; path: string };
+    const byDescriptor = typeof fd === 'number' && fd >= 0;
+    if (!byDescriptor && isAbstract(path) && (options['readableAll'] || options['writableAll'])) {
+      // Throws what `net` throws.
+      return this.listenElsewhere(args);
+    }
+    if (callback !== null) this.once('listening', callback);
+    addAbortSignal(this, options['signal']);
+    const backlog = (options['backlog'] as number) || backlogOf(args) || DEFAULT_BACKLOG;
+    if (byDescriptor) {
+      this.opened(engine().adoptListener(fd, backlog), undefined);
+    } else {
+      this._pipeName = path;
+      this.opened(openListener(path, backlog, options), path);
+    }
+    return this;
+  }
+
+  /** Ports, hosts, what `net` refuses, and cluster workers, whose listeners their primary opens. */
+  private listenElsewhere(args: readonly unknown[]): this {
+    listenAsNet(
+      this,
+      ServerMethods.prototype,
+      this[kServerOptions],
+      (twin) => {
+        if (this.maxConnections !== undefined) twin.maxConnections = this.maxConnections;
+        if (this._unref) twin.unref();
+      },
+      args,
+    );
+    return this;
+  }
+
+  private opened(handle: number, path: string | undefined): void {
+    if (handle < 0) {
+      // libuv says EACCES for a missing directory; what the kernel said is the cause.
+      const missing = path !== undefined && handle === ENOENT;
+      const error = listenException(missing ? EACCES : handle, path);
+      if (missing) error.cause = errnoException(handle, 'bind', path);
+      process.nextTick(emitError, this, error);
+      return;
+    }
+    this[kListener] = new Listener(handle, this);
+    this._connectionKey = `-1:${path ?? 'null'}:-1`;
+    if (this._unref) this.unref();
+    process.nextTick(emitListening, this);
+  }
+
+  /** A connection came in. */
+  accept(handle: number): void {
+    if (this.maxConnections && this._connections >= this.maxConnections) {
+      this.emit('drop');
+      new Socket({ [kAccepted]: handle, readable: false } as object).destroy();
+      return;
+    }
+    const socket = new Socket({
+      [kAccepted]: handle,
+      allowHalfOpen: this.allowHalfOpen,
+      pauseOnCreate: this.pauseOnConnect,
+      readable: true,
+      writable: true,
+      readableHighWaterMark: this.highWaterMark,
+      writableHighWaterMark: this.highWaterMark,
+      busyPoll: this[kServerOptions].busyPoll,
+    } as object) as unknown as SocketMethods;
+    this._connections += 1;
+    socket.server = this;
+    socket._server = this;
+    this.emit('connection', socket);
+    if (serverChannel.hasSubscribers) serverChannel.publish({ socket });
+  }
+
+  /** The kernel or the descriptor table refused `count` connections. */
+  dropped(status: number, count: number): void {
+    for (let i = 0; i < Math.max(count, 1); ++i) {
+      this.emit('drop', errnoException(status, 'accept', this._pipeName));
+    }
+  }
+
+  address(): string | net.AddressInfo | null {
+    return this[kListener] === null ? null : (this._pipeName ?? null);
+  }
+
+  get listening(): boolean {
+    return this[kListener] !== null;
+  }
+
+  getConnections(callback: (error: Error | null, count: number) => void): this {
+    process.nextTick(callback, null, this._connections);
+    return this;
+  }
+
+  close(callback?: (error?: Error) => void): this {
+    const listener = this[kListener];
+    if (typeof callback === 'function') {
+      if (listener === null) {
+        this.once('close', () =>
+          callback(codedError(Error, 'ERR_SERVER_NOT_RUNNING', 'Server is not running.')),
+        );
+      } else {
+        this.once('close', callback);
+      }
+    }
+    if (listener !== null) {
+      this[kListener] = null;
+      listener.close();
+    }
+    this._emitCloseIfDrained();
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this[kListener] === null) return;
+    await promisify(this.close.bind(this))();
+  }
+
+  _emitCloseIfDrained(): void {
+    if (this[kListener] !== null || this._connections > 0) return;
+    process.nextTick(emitClose, this);
+  }
+
+  ref(): this {
+    this._unref = false;
+    this[kListener]?.setReferenced(true);
+    return this;
+  }
+
+  unref(): this {
+    this._unref = true;
+    this[kListener]?.setReferenced(false);
+    return this;
+  }
+
+  override [EventEmitter.captureRejectionSymbol](error: Error, event: string, ...args: unknown[]): void {
+    const [socket] = args;
+    if (event === 'connection' && socket instanceof SocketMethods) socket.destroy(error);
+    else this.emit('error', error);
+  }
+}
+
+const ENOENT = -2;
+const EACCES = -13;
+
+/** Whether `net` has to do it, if only to refuse it. */
+function belongsToNet(options: LooseOptions): boolean {
+  const { fd, port, path, exclusive } = options;
+  if (options['_handle'] !== undefined || options['handle'] !== undefined) return true;
+  if (cluster.isWorker && exclusive !== true) return true;
+  if (typeof fd === 'number' && fd >= 0) {
+    const kind = Number.isInteger(fd) ? engine().describe(fd) : -1;
+    return kind !== STREAM && kind !== STREAM + LISTENING;
+  }
+  if ('port' in options && (port === undefined || port === null)) return true;
+  if (typeof port === 'number' || typeof port === 'string') return true;
+  return !isPipeName(path) || path === '';
+}
+
+function openListener(path: string, backlog: number, options: LooseOptions): number {
+  let mode = 0;
+  if (options['readableAll'] === true) mode |= READABLE_BY_ALL;
+  if (options['writableAll'] === true) mode |= WRITABLE_BY_ALL;
+  const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
+  return engine().listen(encodeAddress(path), padded, backlog, mode);
+}
+
+function addAbortSignal(server: ServerMethods, signal: unknown): void {
+  if (signal === undefined) return;
+  if (typeof signal !== 'object' || signal === null || !('aborted' in signal)) {
+    throw codedError(
+      TypeError,
+      'ERR_INVALID_ARG_TYPE',
+      `The "options.signal" property must be an instance of AbortSignal. Received ${typeof signal}`,
+    );
+  }
+  const abort = signal as AbortSignal;
+  const onAbort = (): void => void server.close();
+  if (abort.aborted) {
+    process.nextTick(onAbort);
+    return;
+  }
+  abort.addEventListener('abort', onAbort, { once: true });
+  server.once('close', () => abort.removeEventListener('abort', onAbort));
+}
+
+function emitError(server: ServerMethods, error: Error): void {
+  server.emit('error', error);
+}
+
+function emitListening(server: ServerMethods): void {
+  // Not if it was closed meanwhile.
+  if (server[kListener] !== null) server.emit('listening');
+}
+
+function emitClose(server: ServerMethods): void {
+  server.emit('close');
+}

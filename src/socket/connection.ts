@@ -1,0 +1,306 @@
+/**
+ * Connection: the engine's side of one stream socket. It is what `net` calls a handle: made when a socket connects or is
+ * accepted, gone when it is destroyed; a socket that connects again gets a new one.
+ *
+ * It extends AsyncResource so that everything the socket tells its user happens in the context in which the
+ * socket was made.
+ */
+import { AsyncResource } from 'node:async_hooks';
+import { chunkFromArea, chunkFromSlab } from '../engine/chunks';
+import {
+  engine,
+  flush,
+  own,
+  payloads,
+  reserve,
+  sendArea,
+  submit,
+  submitWrite,
+  targets,
+  type HandleOwner,
+} from '../engine/engine';
+import { Ask } from '../engine/records';
+
+export type WriteCallback = (status: number) => void;
+
+export const onConnect = Symbol('onConnect');
+export const onChunk = Symbol('onChunk');
+export const onTarget = Symbol('onTarget');
+export const onEnd = Symbol('onEnd');
+export const onReadError = Symbol('onReadError');
+export const onWriteError = Symbol('onWriteError');
+
+/** The socket, as its connection sees it. Symbols, because a socket's names belong to its users. */
+export interface ConnectionUser {
+  [onConnect](status: number): void;
+  [onChunk](chunk: Buffer): void;
+  /** `length` bytes are in the target that `readInto` named. */
+  [onTarget](length: number): void;
+  [onEnd](): void;
+  [onReadError](status: number): void;
+  /** A short write failed after it had been taken. */
+  [onWriteError](status: number): void;
+}
+
+/** Longer writes go to the kernel from where they are, without a copy. */
+export const LONGEST_COPIED = 16 * 1024;
+
+/** A tick may gather this much for one socket before the kernel is asked to take it. */
+const LONGEST_UNFLUSHED = 64 * 1024;
+
+/** Encodings in which a string of n characters has at most n bytes. */
+const ONE_BYTE = new Set<string>(['latin1', 'binary', 'ascii']);
+
+export interface Piece {
+  readonly chunk: string | Uint8Array;
+  readonly encoding: BufferEncoding;
+}
+
+export class Connection extends AsyncResource implements HandleOwner {
+  reading = false;
+  blocked = false;
+  unflushed = 0;
+  writeOutcome = 0;
+  settling = false;
+  bytesRead = 0;
+  bytesWritten = 0;
+
+  private user: ConnectionUser | null;
+  private writeCallback: WriteCallback | null = null;
+  /** What has to wait until the kernel has taken what is pending. */
+  private afterBlocked: (() => void) | null = null;
+  private shutdownCallback: WriteCallback | null = null;
+  private closedCallback: (() => void) | null = null;
+
+  constructor(
+    readonly handle: number,
+    user: ConnectionUser,
+  ) {
+    super('AFUNIXSOCKET');
+    this.user = user;
+    own(handle, this);
+  }
+
+  get awaitsWrite(): boolean {
+    return this.writeCallback !== null;
+  }
+
+  readStart(): void {
+    this.reading = true;
+    submit(this.handle, Ask.readStart, 0, 0);
+  }
+
+  readStop(): void {
+    this.reading = false;
+    submit(this.handle, Ask.readStop, 0, 0);
+  }
+
+  /** Reads go into `target` from now on. */
+  readInto(target: Uint8Array): void {
+    if (targets[this.handle] === undefined) submit(this.handle, Ask.readTargets, 0, 1);
+    targets[this.handle] = target;
+  }
+
+  /**
+   * Takes a short write without telling when it is done. False if it can't be taken like that: it is long, or the kernel
+   * has not taken what came before.
+   */
+  writeShort(data: string | Uint8Array, encoding: BufferEncoding): boolean {
+    if (this.blocked) return false;
+    const longest = longestBytes(data, encoding);
+    if (longest > LONGEST_COPIED) return false;
+    if (this.unflushed + longest > LONGEST_UNFLUSHED) {
+      flush();
+      if (this.blocked) return false;
+    }
+    this.copyOut(data, encoding, longest);
+    return true;
+  }
+
+  /** Writes and tells, once, when the kernel has taken it all: at once for a long write, later for a short one. */
+  write(data: string | Uint8Array, encoding: BufferEncoding, callback: WriteCallback): void {
+    const longest = longestBytes(data, encoding);
+    if (longest <= LONGEST_COPIED && !this.blocked) {
+      this.copyOut(data, encoding, longest);
+      this.writeCallback = callback;
+      return;
+    }
+    const bytes = typeof data === 'string' ? Buffer.from(data, encoding) : data;
+    this.bytesWritten += bytes.byteLength;
+    this.writePayload(bytes, bytes.byteLength, callback);
+  }
+
+  /** The same for several pieces in one go. */
+  writeMany(pieces: readonly Piece[], callback: WriteCallback): void {
+    let longest = 0;
+    for (const { chunk, encoding } of pieces) longest += longestBytes(chunk, encoding);
+    if (longest <= LONGEST_UNFLUSHED && !this.blocked) {
+      for (const { chunk, encoding } of pieces) {
+        this.copyOut(chunk, encoding, longestBytes(chunk, encoding));
+      }
+      this.writeCallback = callback;
+      return;
+    }
+    let length = 0;
+    const payload = pieces.map(({ chunk, encoding }) => {
+      const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
+      length += bytes.byteLength;
+      return bytes;
+    });
+    this.bytesWritten += length;
+    this.writePayload(payload, length, callback);
+  }
+
+  private copyOut(data: string | Uint8Array, encoding: BufferEncoding, longest: number): void {
+    const offset = reserve(longest);
+    let length = longest;
+    if (typeof data === 'string') length = sendArea.write(data, offset, longest, encoding);
+    else sendArea.set(data, offset);
+    this.bytesWritten += length;
+    submitWrite(this.handle, this, length);
+  }
+
+  private writePayload(
+    payload: Uint8Array | Uint8Array[],
+    length: number,
+    callback: WriteCallback,
+  ): void {
+    // Whatever was gathered goes first, and may already be too much.
+    if (this.unflushed > 0) flush();
+    if (this.blocked) {
+      this.afterBlocked = () => this.writePayload(payload, length, callback);
+      return;
+    }
+    payloads[this.handle] = payload;
+    submit(this.handle, Ask.writePayload, 0, length);
+    flush();
+    if (!this.blocked && this.writeOutcome === 0) {
+      // The kernel took it all: as with `net`, the write is done before write() returns.
+      payloads[this.handle] = undefined;
+      callback(0);
+    } else {
+      this.writeCallback = callback;
+    }
+  }
+
+  /** Half-close, behind everything written so far. */
+  shutdown(callback: WriteCallback): void {
+    this.shutdownCallback = callback;
+    submit(this.handle, Ask.shutdown, 0, 0);
+  }
+
+  /** `callback` runs when the descriptor is closed; nothing else is told from now on. */
+  close(callback: () => void): void {
+    this.closedCallback = callback;
+    this.user = null;
+    submit(this.handle, Ask.close, 0, 0);
+  }
+
+  setReferenced(referenced: boolean): void {
+    engine().setReferenced(this.handle, referenced);
+  }
+
+  setBusyPoll(microseconds: number): void {
+    engine().setBusyPoll(this.handle, microseconds);
+  }
+
+  /** Bytes that the kernel has not taken yet. */
+  pendingBytes(): number {
+    flush();
+    return engine().pendingBytes(this.handle);
+  }
+
+  onConnected(status: number): void {
+    if (this.user !== null) this.runInAsyncScope(connected, this.user, status);
+  }
+
+  onData(offset: number, length: number): void {
+    this.bytesRead += length;
+    if (this.user !== null) this.runInAsyncScope(data, this.user, chunkFromArea(offset, length));
+  }
+
+  onSlabData(slab: number, length: number): void {
+    this.bytesRead += length;
+    if (this.user !== null) this.runInAsyncScope(data, this.user, chunkFromSlab(slab, length));
+  }
+
+  onTargetData(length: number): void {
+    this.bytesRead += length;
+    if (this.user !== null) this.runInAsyncScope(targetData, this.user, length);
+  }
+
+  onEnd(): void {
+    this.reading = false;
+    if (this.user !== null) this.runInAsyncScope(end, this.user);
+  }
+
+  onReadError(status: number): void {
+    this.reading = false;
+    if (this.user !== null) this.runInAsyncScope(readError, this.user, status);
+  }
+
+  onWritten(status: number): void {
+    payloads[this.handle] = undefined;
+    const callback = this.writeCallback;
+    const next = this.afterBlocked;
+    this.writeCallback = null;
+    this.afterBlocked = null;
+    this.writeOutcome = 0;
+    if (callback !== null) this.runInAsyncScope(callback, undefined, status);
+    else if (status !== 0 && this.user !== null) {
+      this.runInAsyncScope(writeError, this.user, status);
+    }
+    if (next !== null && this.user !== null) next();
+  }
+
+  onShutdown(status: number): void {
+    const callback = this.shutdownCallback;
+    this.shutdownCallback = null;
+    if (callback !== null && this.user !== null) this.runInAsyncScope(callback, undefined, status);
+  }
+
+  onClosed(): void {
+    const callback = this.closedCallback;
+    this.closedCallback = null;
+    // What was still under way is over; its stream was destroyed and only counts.
+    this.onWritten(0);
+    const shutdown = this.shutdownCallback;
+    this.shutdownCallback = null;
+    if (shutdown !== null) this.runInAsyncScope(shutdown, undefined, 0);
+    if (callback !== null) this.runInAsyncScope(callback);
+  }
+
+  onAccepted(): void {
+    // Only listeners accept.
+  }
+
+  onDropped(): void {
+    // Only listeners drop.
+  }
+}
+
+/** The most bytes that `data` can turn into: exact for bytes and for encodings of one byte a character. */
+function longestBytes(data: string | Uint8Array, encoding: BufferEncoding): number {
+  if (typeof data !== 'string') return data.byteLength;
+  // UTF-16 needs 2 a character, UTF-8 up to 3, hex and base64 less than 1.
+  return ONE_BYTE.has(encoding) ? data.length : data.length * 3;
+}
+
+function connected(this: ConnectionUser, status: number): void {
+  this[onConnect](status);
+}
+function data(this: ConnectionUser, chunk: Buffer): void {
+  this[onChunk](chunk);
+}
+function targetData(this: ConnectionUser, length: number): void {
+  this[onTarget](length);
+}
+function end(this: ConnectionUser): void {
+  this[onEnd]();
+}
+function readError(this: ConnectionUser, status: number): void {
+  this[onReadError](status);
+}
+function writeError(this: ConnectionUser, status: number): void {
+  this[onWriteError](status);
+}

@@ -1,0 +1,577 @@
+/** The methods of Socket: what `net.Socket` does, over a pathname or abstract name. Never constructed itself. */
+import type net from 'node:net';
+import { Duplex } from 'node:stream';
+import { encodeAddress, isPadded, type AbstractLength } from '../address';
+import { normalizeArguments, type LooseOptions } from '../arguments';
+import { engine } from '../engine/engine';
+import { codedError, errnoException } from '../errors';
+import { connectAsNet } from '../net-twin';
+import type { ServerMethods } from '../server/methods';
+import {
+  Connection,
+  onChunk,
+  onConnect,
+  onEnd,
+  onReadError,
+  onTarget,
+  onWriteError,
+  type ConnectionUser,
+  type Piece,
+} from './connection';
+import type { IdleTimer } from './idle-timer';
+import type { SocketOptions } from './options';
+import type { UserBuffer } from './user-buffer';
+
+export const kConnection = Symbol('connection');
+export const kIdle = Symbol('idle timer');
+export const kUserBuffer = Symbol('user buffer');
+export const kOptions = Symbol('options');
+export const kBytesRead = Symbol('bytesRead');
+export const kBytesWritten = Symbol('bytesWritten');
+export const kPendingSeen = Symbol('pending bytes seen');
+
+export const kAttach = Symbol('attach');
+const kAddress = Symbol('address');
+
+/** Milliseconds. */
+const DEFAULT_CONNECT_TIMEOUT = 30_000;
+
+export class SocketMethods extends Duplex implements ConnectionUser {
+  /** Of Readable and Writable: both as they were when new, listeners and encoding kept. */
+  declare _undestroy: () => void;
+  declare connecting: boolean;
+  declare timeout?: number;
+  declare server: ServerMethods | null;
+  declare _server: ServerMethods | null;
+  declare _hadError: boolean;
+  declare _parent: null;
+  declare _host: null;
+  declare _pendingData: string | Uint8Array | readonly Piece[] | null;
+  declare _pendingEncoding: string;
+  declare _sockname: null;
+  declare _peername: null;
+  declare [kConnection]: Connection | null;
+  declare [kIdle]: IdleTimer;
+  declare [kUserBuffer]: UserBuffer | null;
+  declare [kOptions]: SocketOptions;
+  declare [kBytesRead]: number;
+  declare [kBytesWritten]: number;
+  declare [kPendingSeen]: number;
+  declare [kAddress]?: string;
+
+  // Connecting
+
+  connect(...args: unknown[]): this {
+    const { options, callback } = normalizeArguments(args);
+    const path = options['path'];
+    if (typeof path !== 'string' || path === '') return this.connectElsewhere(args);
+    if (callback !== null) this.once('connect', callback);
+    if (Object.hasOwn(this, 'write')) Reflect.deleteProperty(this, 'write');
+    if (this[kConnection] === null) this._undestroy();
+    this._unrefTimer();
+    this.connecting = true;
+    this.emit('connectionAttempt', path, undefined, undefined);
+    this.openConnection(path, options);
+    return this;
+  }
+
+  private openConnection(path: string, options: LooseOptions): void {
+    const patience = options['connectTimeout'] ?? DEFAULT_CONNECT_TIMEOUT;
+    if (typeof patience !== 'number' || !(patience >= 0)) {
+      throw codedError(
+        RangeError,
+        'ERR_OUT_OF_RANGE',
+        `The value of "options.connectTimeout" is out of range. It must be a non-negative number of milliseconds. Received ${String(patience)}`,
+      );
+    }
+    const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
+    const handle = engine().connect(encodeAddress(path), padded, patience);
+    if (handle < 0) {
+      this.destroy(errnoException(handle, 'connect', path));
+      return;
+    }
+    this[kAttach](new Connection(handle, this));
+    // Only the error needs to know where it was going.
+    this[kAddress] = path;
+  }
+
+  /** Ports, hosts and whatever `net` refuses. */
+  private connectElsewhere(args: readonly unknown[]): this {
+    if (this[kConnection] !== null) {
+      throw codedError(
+        Error,
+        'ERR_AFUNIX_CONNECTED',
+        'This socket is on a pathname or abstract name; it can go to a port once it is closed',
+      );
+    }
+    const encoding = this.readableEncoding;
+    this.removeListener('end', onReadableEnd);
+    try {
+      connectAsNet(this, SocketMethods.prototype, this[kOptions], (twin) => {
+        if (encoding !== null) twin.setEncoding(encoding);
+        if (this.timeout !== undefined) twin.setTimeout(this.timeout);
+      }, args);
+    } catch (error) {
+      this.on('end', onReadableEnd);
+      throw error;
+    }
+    return this;
+  }
+
+  /** From now on this socket is `connection`. */
+  [kAttach](connection: Connection): void {
+    this[kConnection] = connection;
+    this[kPendingSeen] = 0;
+    const target = this[kUserBuffer]?.first();
+    if (target !== undefined) connection.readInto(target);
+    const { busyPoll } = this[kOptions];
+    if (busyPoll !== undefined) connection.setBusyPoll(busyPoll);
+  }
+
+  [onConnect](status: number): void {
+    if (this.destroyed) return;
+    this.connecting = false;
+    if (status !== 0) {
+      const error = errnoException(status, 'connect', this[kAddress]);
+      this.emit('connectionAttemptFailed', this[kAddress], undefined, undefined, error);
+      this.destroy(error);
+      return;
+    }
+    this._unrefTimer();
+    this.emit('connect');
+    this.emit('ready');
+    // The first read, so that an end is noticed although nobody reads.
+    if (!this.isPaused()) this.read(0);
+  }
+
+  // Reading
+
+  override _read(size: number): void {
+    const connection = this[kConnection];
+    if (this.connecting || connection === null) {
+      this.once('connect', () => this._read(size));
+    } else if (!connection.reading) {
+      connection.readStart();
+    }
+  }
+
+  override read(size?: number): unknown {
+    this.readIntoUserBuffer();
+    return super.read(size);
+  }
+
+  override resume(): this {
+    this.readIntoUserBuffer();
+    return super.resume();
+  }
+
+  override pause(): this {
+    const connection = this[kConnection];
+    if (this[kUserBuffer] !== null && !this.connecting && connection?.reading === true) {
+      connection.readStop();
+    }
+    return super.pause();
+  }
+
+  private readIntoUserBuffer(): void {
+    const connection = this[kConnection];
+    if (this[kUserBuffer] !== null && !this.connecting && connection?.reading === false) {
+      connection.readStart();
+    }
+  }
+
+  [onChunk](chunk: Buffer): void {
+    this._unrefTimer();
+    if (this.destroyed) return;
+    // What push() comes to for a flowing stream that holds nothing back, without its bookkeeping.
+    if (
+      this.readableFlowing === true &&
+      this.readableLength === 0 &&
+      this.readableEncoding === null &&
+      this.listenerCount('data') > 0
+    ) {
+      this.emit('data', chunk);
+    } else if (!this.push(chunk)) {
+      this[kConnection]?.readStop();
+    }
+  }
+
+  [onTarget](length: number): void {
+    this._unrefTimer();
+    const connection = this[kConnection];
+    const buffer = this[kUserBuffer];
+    if (connection === null || buffer === null) return;
+    const goOn = buffer.deliver(this, length);
+    const next = buffer.current;
+    if (this[kConnection] !== connection) return;
+    if (next !== undefined) connection.readInto(next);
+    if (!goOn) connection.readStop();
+  }
+
+  [onEnd](): void {
+    this._unrefTimer();
+    if (this.readableEnded) return;
+    this.push(null);
+    this.read(0);
+  }
+
+  [onReadError](status: number): void {
+    this._unrefTimer();
+    this.destroy(errnoException(status, 'read'));
+  }
+
+  // Writing
+
+  override write(
+    chunk: unknown,
+    encoding?: BufferEncoding | null | ((error: Error | null | undefined) => void),
+    callback?: (error: Error | null | undefined) => void,
+  ): boolean {
+    if (callback === undefined && typeof encoding !== 'function') {
+      if (this.writeShort(chunk, encoding)) return true;
+    }
+    return super.write(chunk, encoding as BufferEncoding, callback);
+  }
+
+  /**
+   * The short way: nobody waits for this write and the stream holds nothing back, so all that Writable would do is
+   * pass it on and forget it.
+   */
+  private writeShort(chunk: unknown, encoding: BufferEncoding | null | undefined): boolean {
+    const connection = this[kConnection];
+    if (
+      connection === null ||
+      this.connecting ||
+      this.writableLength !== 0 ||
+      this.writableCorked !== 0 ||
+      this.writableEnded ||
+      this._write !== ownWrite
+    ) {
+      return false;
+    }
+    let written: boolean;
+    if (chunk instanceof Uint8Array) {
+      written = connection.writeShort(chunk, 'latin1');
+    } else if (typeof chunk === 'string' && chunk !== '') {
+      const known = encoding ?? 'utf8';
+      if (!STRING_ENCODINGS.has(known)) return false;
+      written = connection.writeShort(chunk, known);
+    } else {
+      return false;
+    }
+    if (written) this._unrefTimer();
+    return written;
+  }
+
+  override _write(
+    data: string | Uint8Array,
+    encoding: BufferEncoding,
+    callback: (error?: Error | null) => void,
+  ): void {
+    this._writeGeneric(false, data, encoding, callback);
+  }
+
+  override _writev(chunks: readonly Piece[], callback: (error?: Error | null) => void): void {
+    this._writeGeneric(true, chunks, '', callback);
+  }
+
+  _writeGeneric(
+    many: boolean,
+    data: string | Uint8Array | readonly Piece[],
+    encoding: string,
+    callback: (error?: Error | null) => void,
+  ): void {
+    if (this.connecting) {
+      // Writable holds back whatever else is written meanwhile.
+      this._pendingData = data;
+      this._pendingEncoding = encoding;
+      const onClose = (): void =>
+        callback(
+          codedError(
+            Error,
+            'ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
+            'Socket closed before the connection was established',
+          ),
+        );
+      this.once('connect', () => {
+        this.off('close', onClose);
+        this._writeGeneric(many, data, encoding, callback);
+      });
+      this.once('close', onClose);
+      return;
+    }
+    this._pendingData = null;
+    this._pendingEncoding = '';
+    const connection = this[kConnection];
+    if (connection === null) {
+      callback(codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed'));
+      return;
+    }
+    this._unrefTimer();
+    const done = (status: number): void => {
+      if (this.destroyed) callback(null);
+      else if (status !== 0) callback(errnoException(status, 'write'));
+      else {
+        this._unrefTimer();
+        callback(null);
+      }
+    };
+    if (many) connection.writeMany(data as readonly Piece[], done);
+    else connection.write(data as string | Uint8Array, encoding as BufferEncoding, done);
+  }
+
+  [onWriteError](status: number): void {
+    this.destroy(errnoException(status, 'write'));
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    if (this.pending) {
+      this.once('connect', () => this._final(callback));
+      return;
+    }
+    // A peer that is gone already makes this fail; the stream is finished all the same.
+    this[kConnection]!.shutdown(() => callback());
+  }
+
+  // Ending
+
+  destroySoon(): void {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', this.destroy);
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.connecting = false;
+    this[kIdle].clear();
+    const connection = this[kConnection];
+    const hadError = error !== null && error !== undefined;
+    if (connection === null) {
+      callback(error);
+      process.nextTick(emitClose, this);
+    } else {
+      this[kBytesRead] = connection.bytesRead;
+      this[kBytesWritten] = connection.bytesWritten;
+      connection.close(() => this.emit('close', hadError));
+      this[kConnection] = null;
+      callback(error);
+    }
+    const server = this._server;
+    if (server !== null) {
+      server._connections -= 1;
+      server._emitCloseIfDrained();
+    }
+  }
+
+  resetAndDestroy(): this {
+    if (this[kConnection] !== null) {
+      throw codedError(
+        TypeError,
+        'ERR_INVALID_HANDLE_TYPE',
+        'This handle type cannot be sent',
+      );
+    }
+    this.destroy(codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed'));
+    return this;
+  }
+
+  // Time
+
+  setTimeout(milliseconds: number, callback?: () => void): this {
+    if (this.destroyed) return this;
+    this.timeout = milliseconds;
+    const duration = this[kIdle].set(milliseconds, callback, () => this._onTimeout());
+    if (callback !== undefined) {
+      if (duration === 0) this.removeListener('timeout', callback);
+      else this.once('timeout', callback);
+    }
+    return this;
+  }
+
+  _onTimeout(): void {
+    // A write that makes progress is activity.
+    const pending = this[kConnection]?.pendingBytes() ?? 0;
+    const before = this[kPendingSeen];
+    this[kPendingSeen] = pending;
+    if (pending > 0 && pending !== before) {
+      this._unrefTimer();
+      return;
+    }
+    this.emit('timeout');
+  }
+
+  _unrefTimer(): void {
+    this[kIdle].refresh();
+  }
+
+  // What TCP has and a Unix socket takes without effect
+
+  setNoDelay(_noDelay?: boolean): this {
+    return this;
+  }
+
+  setKeepAlive(_enable?: boolean, _initialDelay?: number): this {
+    return this;
+  }
+
+  // Whether it keeps the process running
+
+  ref(): this {
+    const connection = this[kConnection];
+    if (connection === null) this.once('connect', this.ref);
+    else connection.setReferenced(true);
+    return this;
+  }
+
+  unref(): this {
+    const connection = this[kConnection];
+    if (connection === null) this.once('connect', this.unref);
+    else connection.setReferenced(false);
+    return this;
+  }
+
+  // What it tells about itself
+
+  address(): net.AddressInfo | Record<string, never> {
+    return {};
+  }
+
+  _getpeername(): Record<string, never> {
+    return {};
+  }
+
+  _getsockname(): Record<string, never> {
+    return {};
+  }
+
+  get _connecting(): boolean {
+    return this.connecting;
+  }
+
+  get pending(): boolean {
+    return this[kConnection] === null || this.connecting;
+  }
+
+  get readyState(): net.SocketReadyState {
+    if (this.connecting) return 'opening';
+    if (this.readable) return this.writable ? 'open' : 'readOnly';
+    return this.writable ? 'writeOnly' : 'closed';
+  }
+
+  get bufferSize(): number | undefined {
+    return this[kConnection] === null ? undefined : this.writableLength;
+  }
+
+  get bytesRead(): number {
+    return this[kConnection]?.bytesRead ?? this[kBytesRead];
+  }
+
+  get _bytesDispatched(): number {
+    return this[kConnection]?.bytesWritten ?? this[kBytesWritten];
+  }
+
+  /** Everything accepted so far, whether or not the kernel has it. */
+  get bytesWritten(): number | undefined {
+    const { writableBuffer } = this as unknown as { writableBuffer?: readonly Piece[] };
+    if (writableBuffer === undefined) return undefined;
+    let bytes = this._bytesDispatched;
+    for (const piece of writableBuffer) bytes += pieceLength(piece);
+    const pending = this._pendingData;
+    if (typeof pending === 'string') {
+      bytes += Buffer.byteLength(pending, this._pendingEncoding as BufferEncoding);
+    } else if (pending instanceof Uint8Array) {
+      bytes += pending.byteLength;
+    } else if (pending !== null) {
+      for (const piece of pending) bytes += pieceLength(piece);
+    }
+    return bytes;
+  }
+
+  get remoteAddress(): undefined {
+    return undefined;
+  }
+
+  get remoteFamily(): undefined {
+    return undefined;
+  }
+
+  get remotePort(): undefined {
+    return undefined;
+  }
+
+  get localAddress(): undefined {
+    return undefined;
+  }
+
+  get localPort(): undefined {
+    return undefined;
+  }
+
+  get localFamily(): undefined {
+    return undefined;
+  }
+}
+
+/** Encodings that Buffer writes without a second thought; anything else is for Writable to complain about. */
+const STRING_ENCODINGS = new Set<string>([
+  'utf8',
+  'utf-8',
+  'latin1',
+  'binary',
+  'ascii',
+  'hex',
+  'base64',
+  'base64url',
+  'utf16le',
+  'utf-16le',
+  'ucs2',
+  'ucs-2',
+]);
+
+// eslint-disable-next-line @typescript-eslint/unbound-method
+const ownWrite = SocketMethods.prototype._write;
+
+function pieceLength({ chunk, encoding }: Piece): number {
+  return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.byteLength;
+}
+
+function emitClose(socket: SocketMethods): void {
+  socket.emit('close', Boolean(socket.errored));
+}
+
+/** After the peer's end, without half-open: a better reason than "write after end". */
+export function onReadableEnd(this: SocketMethods): void {
+  if (!this.allowHalfOpen) this.write = writeAfterEnd;
+}
+
+function writeAfterEnd(
+  this: SocketMethods,
+  chunk: unknown,
+  encoding?: BufferEncoding | null | ((error: Error | null | undefined) => void),
+  callback?: (error: Error | null | undefined) => void,
+): boolean {
+  if (!this.writableEnded) {
+    return SocketMethods.prototype.write.call(this, chunk, encoding, callback);
+  }
+  const done = typeof encoding === 'function' ? encoding : callback;
+  const error = codedError(Error, 'EPIPE', 'This socket has been ended by the other party');
+  if (typeof done === 'function') process.nextTick(done, error);
+  this.destroy(error);
+  return false;
+}
+
+/** `net.Socket` has these enumerable and on its prototype; some libraries list them. */
+for (const name of [
+  'bytesRead',
+  '_bytesDispatched',
+  'bytesWritten',
+  'remoteAddress',
+  'remoteFamily',
+  'remotePort',
+  'localAddress',
+  'localPort',
+  'localFamily',
+] as const) {
+  Object.defineProperty(SocketMethods.prototype, name, { enumerable: true });
+}
+

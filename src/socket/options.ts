@@ -1,0 +1,21 @@
+/** What a socket can be told when it is made and when it connects. */
+import type net from 'node:net';
+import type { AbstractLength } from '../address';
+
+export interface SocketOptions extends net.SocketConstructorOpts {
+  readableHighWaterMark?: number;
+  writableHighWaterMark?: number;
+  highWaterMark?: number;
+  onread?: net.OnReadOpts;
+  /** Microseconds to look for events before sleeping, while this socket is open. Burns a core; default 0. */
+  busyPoll?: number;
+}
+
+export interface SocketConnectOptions {
+  /** A pathname of at most 107 bytes, or an abstract name behind a leading NUL. */
+  path: string;
+  /** Milliseconds to wait for room in the server's backlog, default 30,000; then EAGAIN. */
+  connectTimeout?: number;
+  /** How an abstract name becomes an address. Default: as the `net` of this Node does it. */
+  abstractLength?: AbstractLength;
+}
