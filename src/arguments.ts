@@ -22,11 +22,6 @@ export interface NormalizedArguments {
 /** (options[, …][, callback]), (path[, …][, callback]), ([port][, host][, …][, callback]) */
 export function normalizeArguments(args: readonly unknown[]): NormalizedArguments {
   const [first, second] = args;
-  // What `net._normalizeArgs` made: a list of options and callback.
-  if (Array.isArray(first) && args.length === 1) {
-    const [options, callback] = first as [LooseOptions, Callback | null];
-    return { options, callback: typeof callback === 'function' ? callback : null };
-  }
   const last = args.at(-1);
   const callback = typeof last === 'function' ? (last as Callback) : null;
   if (typeof first === 'object' && first !== null) {
@@ -37,6 +32,20 @@ export function normalizeArguments(args: readonly unknown[]): NormalizedArgument
   const options: LooseOptions = { port: first };
   if (typeof second === 'string') options['host'] = second;
   return { options, callback };
+}
+
+const kNormalized = Symbol('normalized');
+
+/** As the one argument of `Socket.prototype.connect`, which is what `net.connect` passes and what patches of it expect. */
+export function packArguments({ options, callback }: NormalizedArguments): unknown[] {
+  return Object.assign([options, callback], { [kNormalized]: true });
+}
+
+/** What `packArguments`, or `net._normalizeArgs`, packed; both leave a mark. */
+export function unpackArguments(args: readonly unknown[]): readonly unknown[] {
+  const [first] = args;
+  const packed = Array.isArray(first) && Object.getOwnPropertySymbols(first).length > 0;
+  return packed ? first.filter((part) => part !== null) : args;
 }
 
 /** The backlog among positional arguments: (path, backlog) or (port, host, backlog). */

@@ -25,8 +25,17 @@ export interface NativeBinding {
   describe(fd: number): number;
   /** A handle; a `kConnected` completion tells the outcome. */
   connect(address: Uint8Array, padded: boolean, patienceMilliseconds: number): number;
+  /** connect(2) on a handle that has been connected, or is about to be. */
+  connectAgain(
+    handle: number,
+    address: Uint8Array,
+    padded: boolean,
+    patienceMilliseconds: number,
+  ): number;
   /** Takes ownership of `fd`, also when it fails. */
   adopt(fd: number): number;
+  /** Puts the handles of two sockets connected to each other into `handles`. */
+  socketpair(handles: Int32Array): number;
   listen(address: Uint8Array, padded: boolean, backlog: number, addMode: number): number;
   /** Takes ownership of `fd`, also when it fails. */
   adoptListener(fd: number, backlog: number): number;

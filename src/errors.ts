@@ -28,7 +28,7 @@ function systemErrorMessage(status: number): string {
 
 function decorate(error: Error, status: number, syscall: string, address?: string): SystemError {
   const decorated = error as SystemError;
-  decorated.errno = status;
+  decorated.errno ??= status;
   decorated.code = codeOf(status);
   decorated.syscall = syscall;
   if (address !== undefined) decorated.address = address;
@@ -55,6 +55,8 @@ export function listenException(status: number, address: string | undefined): Sy
     `listen ${codeOf(status)}: ${systemErrorMessage(status)}${where}`,
   );
   Error.captureStackTrace(error, listenException);
+  // The fields in the order in which `net` has them.
+  Object.assign(error, { code: codeOf(status), errno: status });
   const decorated = decorate(error, status, 'listen', address);
   if (address !== undefined) decorated.port = -1;
   return decorated;

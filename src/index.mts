@@ -9,6 +9,7 @@ export const {
   features,
   Server,
   Socket,
+  socketpair,
   stats,
   Stream,
   BlockList,

@@ -4,10 +4,21 @@ import { native } from './binding';
 import { configure, configureFromEnvironment } from './configure';
 import { features, stats } from './features';
 import { connect, createConnection, createServer, Server, Socket } from './net';
+import { socketpair } from './socketpair';
 
 if (native !== null) configureFromEnvironment(process.env);
 
-export { configure, connect, createConnection, createServer, features, Server, Socket, stats };
+export {
+  configure,
+  connect,
+  createConnection,
+  createServer,
+  features,
+  Server,
+  Socket,
+  socketpair,
+  stats,
+};
 export const Stream = Socket;
 
 export type { AbstractLength } from './address';
@@ -39,14 +50,19 @@ const own = {
   features,
   Server,
   Socket,
+  socketpair,
   stats,
   Stream,
 };
 
-/** `import net from 'afunix'`: every name that the `net` of this Node has, and ours. */
-const net: Omit<typeof nodeNet, keyof typeof own> & typeof own = Object.assign(
-  Object.create(Object.getPrototypeOf(nodeNet) as object, Object.getOwnPropertyDescriptors(nodeNet)) as typeof nodeNet,
-  own,
-);
+type Afunix = Omit<typeof nodeNet, keyof typeof own> & typeof own;
 
-export default net;
+// Whatever else the `net` of this Node has, under `require` as well.
+for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(nodeNet))) {
+  if (!Object.hasOwn(exports as object, name)) {
+    Object.defineProperty(exports as object, name, descriptor);
+  }
+}
+
+/** `import net from 'afunix'`: every name that `net` has, and ours. */
+export default exports as Afunix;

@@ -4,99 +4,101 @@
  * `net`'s, in place, listeners kept.
  */
 import net from 'node:net';
-import { codedError } from './errors';
 
-type Prototype = object;
+/**
+ * Gives `object` the methods of `theirs`. An instance of a subclass keeps its class: it gets the methods as its
+ * own, except those that the subclass overrides.
+ */
+function takeMethods(object: object, ours: object, theirs: object): void {
+  const prototype = Object.getPrototypeOf(object) as object;
+  if (prototype === ours) {
+    Object.setPrototypeOf(object, theirs);
+    return;
+  }
+  const overridden = new Set<PropertyKey>(['constructor']);
+  for (let link = prototype; link !== ours; link = Object.getPrototypeOf(link) as object) {
+    for (const key of Reflect.ownKeys(link)) overridden.add(key);
+  }
+  for (const key of Reflect.ownKeys(theirs)) {
+    if (overridden.has(key)) continue;
+    const descriptor = Object.getOwnPropertyDescriptor(theirs, key)!;
+    Object.defineProperty(object, key, { ...descriptor, configurable: true });
+  }
+}
 
-/** Makes `object` what `net.X.call(object, …)` makes; the result undoes it. */
-function become(
+/** Runs `act` on `object` as one of `net`'s own. If that throws, `object` is as it was. */
+function actAsNet(
   object: object,
-  ours: Prototype,
-  theirs: Prototype,
+  ours: object,
+  theirs: object,
   initialize: () => void,
-  what: string,
-): () => void {
-  if (Object.getPrototypeOf(object) !== ours) {
-    throw codedError(
-      Error,
-      'ERR_AFUNIX_SUBCLASS_NEEDS_PATH',
-      `A subclass of afunix.${what} reaches pathnames and abstract names; for ports and hosts derive from net.${what}`,
-    );
-  }
-  const before = new Map<PropertyKey, PropertyDescriptor>();
-  for (const key of Reflect.ownKeys(object)) {
-    before.set(key, Object.getOwnPropertyDescriptor(object, key)!);
-  }
-  Object.setPrototypeOf(object, theirs);
-  const restore = (): void => {
-    Object.setPrototypeOf(object, ours);
-    for (const key of Reflect.ownKeys(object)) {
-      if (!before.has(key)) Reflect.deleteProperty(object, key);
-    }
-    for (const [key, descriptor] of before) Object.defineProperty(object, key, descriptor);
-  };
+  act: () => void,
+): void {
+  const prototype = Object.getPrototypeOf(object) as object;
+  const before = Object.getOwnPropertyDescriptors(object);
   try {
+    // Their constructors look at the prototype.
+    Object.setPrototypeOf(object, theirs);
     initialize();
+    Object.setPrototypeOf(object, prototype);
+    takeMethods(object, ours, theirs);
+    act();
   } catch (error) {
-    restore();
+    Object.setPrototypeOf(object, prototype);
+    for (const key of Reflect.ownKeys(object)) Reflect.deleteProperty(object, key);
+    Object.defineProperties(object, before);
     throw error;
   }
-  return restore;
 }
 
-/** `act` on `object` as one of `net`'s own; if it refuses, `object` is as it was. */
-function actAs<Result>(undo: () => void, act: () => Result): Result {
-  try {
-    return act();
-  } catch (error) {
-    undo();
-    throw error;
-  }
-}
+// Both constructors can be called on an existing object, as old-style subclasses do.
+const initializeSocket = net.Socket as unknown as (options: object) => void;
+const initializeServer = net.Server as unknown as (options: object) => void;
 
 export function connectAsNet(
   socket: object,
-  ours: Prototype,
+  ours: object,
   options: net.SocketConstructorOpts,
-  settle: (twin: net.Socket) => void,
   args: readonly unknown[],
-): net.Socket {
+): void {
   const twin = socket as net.Socket;
-  const undo = become(socket, ours, net.Socket.prototype, () => initializeSocket(twin, options), 'Socket');
-  return actAs(undo, () => {
-    settle(twin);
-    return Reflect.apply(net.Socket.prototype.connect, twin, args) as net.Socket;
+  const { readableEncoding, readableFlowing, timeout } = twin;
+  const readers = twin.listeners('readable') as (() => void)[];
+  const initialize = (): void => Reflect.apply(initializeSocket, twin, [options]);
+  actAsNet(socket, ours, net.Socket.prototype, initialize, () => {
+    if (readableEncoding !== null) twin.setEncoding(readableEncoding);
+    if (timeout !== undefined) twin.setTimeout(timeout);
+    // What listeners and pause() had done to the stream, done again.
+    for (const reader of readers) twin.removeListener('readable', reader).on('readable', reader);
+    if (readableFlowing === true) twin.resume();
+    else if (readableFlowing === false) twin.pause();
+    Reflect.apply(net.Socket.prototype.connect as (...args: unknown[]) => unknown, twin, args);
   });
 }
 
-export function openAsNet(
-  socket: object,
-  ours: Prototype,
-  options: net.SocketConstructorOpts,
-): void {
-  become(socket, ours, net.Socket.prototype, () => initializeSocket(socket as net.Socket, options), 'Socket');
+/** For arguments that `net` refuses: throws what it throws. */
+export function connectNowhere(args: readonly unknown[]): void {
+  const socket = new net.Socket();
+  Reflect.apply(socket.connect as (...args: unknown[]) => unknown, socket, args);
+  socket.destroy();
+}
+
+export function openAsNet(socket: object, ours: object, options: net.SocketConstructorOpts): void {
+  const initialize = (): void => Reflect.apply(initializeSocket, socket, [options]);
+  actAsNet(socket, ours, net.Socket.prototype, initialize, () => undefined);
 }
 
 export function listenAsNet(
   server: object,
-  ours: Prototype,
+  ours: object,
   options: net.ServerOpts,
-  settle: (twin: net.Server) => void,
+  unreferenced: boolean,
   args: readonly unknown[],
-): net.Server {
+): void {
   const twin = server as net.Server;
-  const undo = become(server, ours, net.Server.prototype, () => initializeServer(twin, options), 'Server');
-  return actAs(undo, () => {
-    settle(twin);
-    return Reflect.apply(net.Server.prototype.listen, twin, args) as net.Server;
+  const initialize = (): void => Reflect.apply(initializeServer, twin, [options]);
+  actAsNet(server, ours, net.Server.prototype, initialize, () => {
+    if (unreferenced) twin.unref();
+    Reflect.apply(net.Server.prototype.listen as (...args: unknown[]) => unknown, twin, args);
   });
-}
-
-// Both constructors can be called on an existing object, as Node's own subclasses do.
-function initializeSocket(socket: net.Socket, options: net.SocketConstructorOpts): void {
-  Reflect.apply(net.Socket as unknown as (options: object) => void, socket, [options]);
-}
-
-function initializeServer(server: net.Server, options: net.ServerOpts): void {
-  Reflect.apply(net.Server as unknown as (options: object) => void, server, [options]);
 }

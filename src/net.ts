@@ -4,7 +4,7 @@
  */
 import diagnostics from 'node:diagnostics_channel';
 import net from 'node:net';
-import { normalizeArguments } from './arguments';
+import { normalizeArguments, packArguments } from './arguments';
 import { native } from './binding';
 import { Server as AfunixServer, type ConnectionListener, type ServerConstructor } from './server/server';
 import type { ServerOptions } from './server/options';
@@ -31,8 +31,9 @@ export interface Connect {
 }
 
 /** A socket on its way to an address: `net.connect`. */
-function connectTo(...args: unknown[]): unknown {
-  const { options } = normalizeArguments(args);
+function connectAnywhere(...args: unknown[]): unknown {
+  const normalized = normalizeArguments(args);
+  const { options } = normalized;
   if (native === null || (options['path'] === undefined && options['port'] !== undefined)) {
     return Reflect.apply(net.connect as (...forwarded: unknown[]) => net.Socket, net, args);
   }
@@ -41,11 +42,15 @@ function connectTo(...args: unknown[]): unknown {
   if (typeof options['timeout'] === 'number' && options['timeout'] > 0) {
     socket.setTimeout(options['timeout']);
   }
-  return Reflect.apply(socket.connect as (...forwarded: unknown[]) => unknown, socket, args);
+  return Reflect.apply(socket.connect as (packed: unknown) => unknown, socket, [
+    packArguments(normalized),
+  ]);
 }
 
-export const connect = connectTo as Connect;
-export const createConnection = connectTo as Connect;
+Object.defineProperty(connectAnywhere, 'name', { value: 'connect' });
+
+export const connect = connectAnywhere as Connect;
+export const createConnection = connect;
 
 export interface CreateServer {
   (connectionListener?: ConnectionListener): import('./server/server').Server;
@@ -58,5 +63,7 @@ export interface CreateServer {
 function serverFor(options?: unknown, connectionListener?: unknown): unknown {
   return new Server(options as ServerOptions, connectionListener as ConnectionListener);
 }
+
+Object.defineProperty(serverFor, 'name', { value: 'createServer' });
 
 export const createServer = serverFor as CreateServer;

@@ -81,9 +81,42 @@ int64_t Connect(Environment& environment, const Arguments& arguments) {
       address.value(), static_cast<int64_t>(arguments.Double(2) * 1e6)));
 }
 
+// connectAgain(handle, address, padded, patienceMilliseconds)
+int64_t ConnectAgain(Environment& environment, const Arguments& arguments) {
+  auto address = ParseAddress(arguments.Bytes(1), arguments.Bool(2));
+  if (!address.ok()) return address.error().Negative();
+  const auto begun = environment.engine()->ConnectAgain(
+      arguments.Int(0), address.value(), static_cast<int64_t>(arguments.Double(3) * 1e6));
+  return begun.ok() ? 0 : begun.error().Negative();
+}
+
 // adopt(fd)
 int64_t Adopt(Environment& environment, const Arguments& arguments) {
   return HandleOrError(environment.engine()->Adopt(posix::Fd(arguments.Int(0))));
+}
+
+void CloseHandle(Environment& environment, int32_t handle) {
+  engine::Submission close{handle, static_cast<int32_t>(engine::SubmissionKind::kClose), 0, 0};
+  environment.engine()->Submit({&close, 1});
+}
+
+// socketpair(Int32Array of two)
+int64_t SocketPair(Environment& environment, const Arguments& arguments) {
+  const std::string_view bytes = arguments.Bytes(0);
+  std::array<int32_t, 2> handles;
+  if (bytes.size() < sizeof(handles)) return -EINVAL;
+  auto pair = posix::SocketPair(posix::SocketType::kStream);
+  if (!pair.ok()) return pair.error().Negative();
+  for (size_t i = 0; i < handles.size(); ++i) {
+    auto adopted = environment.engine()->Adopt(std::move(pair.value()[i]));
+    if (!adopted.ok()) {
+      if (i > 0) CloseHandle(environment, handles[0]);
+      return adopted.error().Negative();
+    }
+    handles[i] = adopted.value();
+  }
+  __builtin_memcpy(const_cast<char*>(bytes.data()), handles.data(), sizeof(handles));
+  return 0;
 }
 
 // listen(address, padded, backlog, addMode)
@@ -181,7 +214,9 @@ napi_value Initialize(napi_env env, napi_value exports) {
       Environment::Install(env) && Export(env, exports, "attach", Attach) &&
       Export(env, exports, "describe", Describe) &&
       Export(env, exports, "connect", WithEngine<Connect>) &&
+      Export(env, exports, "connectAgain", WithEngine<ConnectAgain>) &&
       Export(env, exports, "adopt", WithEngine<Adopt>) &&
+      Export(env, exports, "socketpair", WithEngine<SocketPair>) &&
       Export(env, exports, "listen", WithEngine<Listen>) &&
       Export(env, exports, "adoptListener", WithEngine<AdoptListener>) &&
       Export(env, exports, "flush", WithEngine<Flush>) &&

@@ -43,6 +43,12 @@ class Engine {
   [[nodiscard]] virtual posix::Result<int32_t> Connect(const posix::UnixAddress& address,
                                                        int64_t patience) = 0;
 
+  // connect(2) once more on a handle that connects or is connected; its kConnected replaces one that was
+  // not told yet.
+  [[nodiscard]] virtual posix::Status ConnectAgain(int32_t handle,
+                                                   const posix::UnixAddress& address,
+                                                   int64_t patience) = 0;
+
   // A connected stream socket, owned from here on, also on failure.
   [[nodiscard]] virtual posix::Result<int32_t> Adopt(posix::Fd fd) = 0;
 

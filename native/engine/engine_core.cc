@@ -1,6 +1,10 @@
 #include "engine/engine_core.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+
+#include "posix/socket.h"
 
 namespace afunix::engine {
 
@@ -20,6 +24,14 @@ void EngineCore::Complete(int32_t handle, CompletionKind kind, int32_t result, i
 }
 
 void EngineCore::Defer(int32_t handle, CompletionKind kind, int32_t result) {
+  if (kind == CompletionKind::kConnected) {
+    for (Completion& earlier : deferred_) {
+      if (earlier.handle == handle && earlier.kind == static_cast<int32_t>(kind)) {
+        earlier.result = result;
+        return;
+      }
+    }
+  }
   deferred_.push_back({handle, static_cast<int32_t>(kind), 0, result, 0});
   if (!attended_ && deferred_.size() == 1) Wake();
 }
@@ -34,13 +46,25 @@ void EngineCore::BeginCollection() {
 void EngineCore::TellDeferred() {
   const size_t count = std::min(deferred_.size(), memory_.completions.size() - completed_);
   for (size_t i = 0; i < count; ++i) {
-    const Completion& completion = deferred_[i];
+    Completion& completion = deferred_[i];
+    if (completion.kind == static_cast<int32_t>(CompletionKind::kConnected) &&
+        completion.result == 0) {
+      completion.result = ConnectOutcome(completion.handle);
+    }
     memory_.completions[completed_++] = completion;
     if (completion.kind == static_cast<int32_t>(CompletionKind::kClosed)) {
       closed_.push_back(completion.handle);
     }
   }
   deferred_.erase(deferred_.begin(), deferred_.begin() + static_cast<ptrdiff_t>(count));
+}
+
+int32_t EngineCore::ConnectOutcome(int32_t handle) {
+  const StreamSocket* socket = FindStream(handle);
+  if (socket == nullptr) return 0;
+  ++counters_.syscalls;
+  const auto error = posix::GetIntOption(socket->fd.get(), SOL_SOCKET, SO_ERROR);
+  return error.ok() ? -error.value() : error.error().Negative();
 }
 
 void EngineCore::UpdateLiveness(Endpoint& endpoint) {
@@ -93,6 +117,7 @@ void EngineCore::CloseEndpoint(Endpoint& endpoint) {
     auto& listener = static_cast<Listener&>(endpoint);
     // Before the descriptor: the open socket pins the inode that Remove() compares.
     if (listener.owns_file) listener.file.Remove();
+    listener.ReleaseReserve();
   }
   endpoint.closed = true;
   UpdateLiveness(endpoint);

@@ -75,6 +75,9 @@ class EngineCore : public Engine {
   bool attended_ = false;
 
  private:
+  // Whether a connection that was made is still one: its listener may have closed before it accepted.
+  [[nodiscard]] int32_t ConnectOutcome(int32_t handle);
+
   size_t completed_ = 0;
   size_t alive_ = 0;
   // How many open sockets wish for how much busy polling.

@@ -14,16 +14,29 @@ posix::Result<int32_t> EpollEngine::Connect(const posix::UnixAddress& address, i
   auto owned = std::make_unique<StreamSocket>();
   StreamSocket& socket = *owned;
   socket.fd = std::move(opened).value();
-  socket.connecting = true;
+  const int32_t handle = endpoints_.Insert(std::move(owned));
+  BeginConnecting(socket, address, patience);
+  return handle;
+}
+
+posix::Status EpollEngine::ConnectAgain(int32_t handle, const posix::UnixAddress& address,
+                                        int64_t patience) {
+  StreamSocket* socket = FindStream(handle);
+  if (socket == nullptr) return posix::Error{EBADF};
+  BeginConnecting(*socket, address, patience);
+  return {};
+}
+
+void EpollEngine::BeginConnecting(StreamSocket& socket, const posix::UnixAddress& address,
+                                  int64_t patience) {
   const int64_t now = posix::MonotonicNow();
+  socket.connecting = true;
   socket.attempt = std::make_unique<ConnectAttempt>();
   socket.attempt->address = address;
   socket.attempt->give_up_at = now + patience;
   socket.attempt->pause = kConnectRetryFirst;
-  const int32_t handle = endpoints_.Insert(std::move(owned));
   Attempt(socket, now);
   UpdateLiveness(socket);
-  return handle;
 }
 
 void EpollEngine::Attempt(StreamSocket& socket, int64_t now) {

@@ -106,7 +106,8 @@ int32_t EpollEngine::Carry(Submission& submission, StreamSocket& socket) {
     case SubmissionKind::kWritePayload:
       return WritePayload(socket, static_cast<size_t>(submission.length));
     case SubmissionKind::kShutdown:
-      return HalfClose(socket);
+      HalfClose(socket);
+      return kPending;
     case SubmissionKind::kReadStart:
       if (socket.ended) return 0;
       socket.reading = true;
@@ -162,6 +163,7 @@ void EpollEngine::NoteEvent(const epoll_event& event) {
   if (endpoint->kind == Endpoint::Kind::kStream) {
     auto& socket = static_cast<StreamSocket&>(*endpoint);
     if ((event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) socket.hung_up = true;
+    if ((event.events & EPOLLHUP) != 0) socket.peer_gone = true;
     if ((event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) socket.writable = true;
     if ((event.events & ~static_cast<uint32_t>(EPOLLOUT)) != 0) socket.ready = true;
   } else {

@@ -27,6 +27,8 @@ class EpollEngine final : public EngineCore {
   [[nodiscard]] int descriptor() const override { return epoll_.descriptor(); }
   [[nodiscard]] posix::Result<int32_t> Connect(const posix::UnixAddress& address,
                                                int64_t patience) override;
+  [[nodiscard]] posix::Status ConnectAgain(int32_t handle, const posix::UnixAddress& address,
+                                           int64_t patience) override;
   [[nodiscard]] posix::Result<int32_t> Adopt(posix::Fd fd) override;
   [[nodiscard]] posix::Result<int32_t> Listen(const posix::UnixAddress& address,
                                               const ListenOptions& options) override;
@@ -57,14 +59,15 @@ class EpollEngine final : public EngineCore {
   [[nodiscard]] bool ReadSome(StreamSocket& socket);
   void FinishReading(StreamSocket& socket);
 
-  // epoll_writing.cc: each returns 0, −errno or kPending.
+  // epoll_writing.cc; writes return 0, −errno or kPending.
   [[nodiscard]] int32_t WriteFromArea(StreamSocket& socket, std::span<const std::byte> bytes);
   [[nodiscard]] int32_t WritePayload(StreamSocket& socket, size_t length);
   [[nodiscard]] int32_t ContinueWrite(StreamSocket& socket);
-  [[nodiscard]] int32_t HalfClose(StreamSocket& socket);
+  void HalfClose(StreamSocket& socket);
   void OnWritable(StreamSocket& socket);
 
   // epoll_connecting.cc
+  void BeginConnecting(StreamSocket& socket, const posix::UnixAddress& address, int64_t patience);
   void Attempt(StreamSocket& socket, int64_t now);
 
   // epoll_listening.cc

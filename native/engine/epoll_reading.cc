@@ -68,10 +68,16 @@ bool EpollEngine::ReadSome(StreamSocket& socket) {
       socket.bulk = bytes >= kBulkRead;
     }
     Complete(socket.handle, destination.kind, static_cast<int32_t>(bytes), offset);
-    // A short read emptied the queue, with two exceptions: after a hang-up no new edge will come, and a
-    // read stops behind a message that carried descriptors, whatever follows it.
-    const bool more = bytes == destination.memory.size() || socket.hung_up ||
-                      socket.read_error != 0 || received.value().control_truncated;
+    // A short read emptied the queue, except that a read stops behind a message that carried
+    // descriptors, whatever follows it.
+    const bool emptied = bytes < destination.memory.size() && !received.value().control_truncated;
+    if (emptied && socket.peer_gone && socket.read_error == 0) {
+      // As in libuv: a peer that wrote, closed, and left something of ours unread has ended, not failed.
+      FinishReading(socket);
+      return false;
+    }
+    // After a hang-up no new edge will come: read until the kernel says 0.
+    const bool more = !emptied || socket.hung_up || socket.read_error != 0;
     if (!more) socket.ready = false;
     return more;
   }

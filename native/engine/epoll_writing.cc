@@ -80,14 +80,15 @@ int32_t EpollEngine::ContinueWrite(StreamSocket& socket) {
   return 0;
 }
 
-int32_t EpollEngine::HalfClose(StreamSocket& socket) {
+void EpollEngine::HalfClose(StreamSocket& socket) {
   if (!socket.write.empty()) {
     socket.shutdown_wanted = true;
-    return kPending;
+    return;
   }
+  socket.shutdown_wanted = false;
   ++counters_.syscalls;
   const auto done = posix::Shutdown(socket.fd.get(), SHUT_WR);
-  return done.ok() ? 0 : done.error().Negative();
+  Defer(socket.handle, CompletionKind::kShutdown, done.ok() ? 0 : done.error().Negative());
 }
 
 void EpollEngine::OnWritable(StreamSocket& socket) {
@@ -99,10 +100,7 @@ void EpollEngine::OnWritable(StreamSocket& socket) {
   const int32_t outcome = ContinueWrite(socket);
   if (outcome == kPending) return;
   Complete(socket.handle, CompletionKind::kWritten, outcome);
-  if (socket.shutdown_wanted) {
-    socket.shutdown_wanted = false;
-    Complete(socket.handle, CompletionKind::kShutdown, outcome == 0 ? HalfClose(socket) : outcome);
-  }
+  if (socket.shutdown_wanted) HalfClose(socket);
 }
 
 }  // namespace afunix::engine

@@ -16,6 +16,9 @@ struct Listener final : Endpoint {
   // Takes the reserve, so that there is one descriptor to give up when the table is full.
   void Reserve();
 
+  // Gives it back when there is nothing left to accept.
+  void ReleaseReserve() { reserve_.Reset(); }
+
   // The descriptor table is full: gives up the reserve, accepts one connection and closes it, so that its
   // client learns at once instead of waiting for ever. False if even that failed.
   [[nodiscard]] bool ShedOne();

@@ -16,7 +16,7 @@ enum class CompletionKind : int32_t {
   kEnd,            // the peer will send no more
   kReadError,      // result: −errno; everything received before it has been reported
   kWritten,        // everything pending on the socket was taken; result: 0 or −errno
-  kShutdown,       // a pending shutdown finished; result: 0 or −errno
+  kShutdown,       // the half-close was made; result: 0 or −errno
   kClosed,         // the descriptor is closed; the handle's number may come back afterwards
   kDropped,        // a listener refused `offset` connections; result: −errno that made it
 };
@@ -40,8 +40,8 @@ enum class SubmissionKind : int32_t {
   kClose,
 };
 
-// For writes and shutdowns the engine overwrites `offset` with the outcome: 0, −errno, or
-// kPending if a completion will tell.
+// For writes the engine overwrites `offset` with the outcome: 0, −errno, or kPending if a completion
+// will tell.
 struct Submission {
   int32_t handle;
   int32_t kind;

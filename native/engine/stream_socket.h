@@ -33,6 +33,8 @@ struct StreamSocket final : Endpoint {
   bool bulk = false;
   // The kernel reported a hang-up or an error: read until it says 0, no new edge will come.
   bool hung_up = false;
+  // Both directions are shut: what is queued is all that will ever come.
+  bool peer_gone = false;
   // End or error was reported; there is nothing left to read.
   bool ended = false;
   // The kernel has room again, or an error to tell, for what is pending.

@@ -68,10 +68,7 @@ let flushScheduled = false;
 
 /** Owners whose write outcome has not been passed on yet; their `writeOutcome` says which. */
 const settled: HandleOwner[] = [];
-/** Half-closes carried out at once: owner and outcome, alternating. */
-const shutDown: (HandleOwner | number)[] = [];
 let settledCursor = 0;
-let shutDownCursor = 0;
 
 /** The addon with its engine running; throws the reason if that can't be. */
 export function engine(): NativeBinding {
@@ -162,14 +159,10 @@ export function flush(): void {
   sendUsed = 0;
   for (let row = 0; row < count * SUBMISSION.width; row += SUBMISSION.width) {
     const kind = submissions[row + 1]!;
-    if (kind > Ask.shutdown) continue;
+    if (kind > Ask.writePayload) continue;
     const owner = owners[submissions[row]!];
     if (owner === undefined) continue;
     const outcome = submissions[row + 2]!;
-    if (kind === Ask.shutdown) {
-      if (outcome !== PENDING) shutDown.push(owner, outcome);
-      continue;
-    }
     owner.unflushed = 0;
     if (outcome === PENDING) {
       owner.blocked = true;
@@ -182,26 +175,20 @@ export function flush(): void {
     }
   }
   // A flush in the middle of somebody's code: outcomes are passed on later.
-  if (settled.length > 0 || shutDown.length > 0) flushSoon();
+  if (settled.length > 0) flushSoon();
 }
 
 /** Passes outcomes on to their owners. */
 function settle(): void {
   while (settledCursor < settled.length) {
     const owner = settled[settledCursor++]!;
+    // It may have been passed on already, see Connection.settleNow.
+    if (!owner.settling) continue;
     owner.settling = false;
     if (!owner.blocked) owner.onWritten(owner.writeOutcome);
   }
   settled.length = 0;
   settledCursor = 0;
-  while (shutDownCursor < shutDown.length) {
-    const owner = shutDown[shutDownCursor] as HandleOwner;
-    const outcome = shutDown[shutDownCursor + 1] as number;
-    shutDownCursor += 2;
-    owner.onShutdown(outcome);
-  }
-  shutDown.length = 0;
-  shutDownCursor = 0;
 }
 
 function settleAll(): void {
@@ -218,7 +205,7 @@ function settleAll(): void {
 }
 
 function hasWork(): boolean {
-  return submitted > 0 || settled.length > 0 || shutDown.length > 0;
+  return submitted > 0 || settled.length > 0;
 }
 
 /** Called by the addon with a batch, and once more for each exception that came out of it. */

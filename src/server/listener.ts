@@ -1,11 +1,12 @@
 /** Listener: the engine's side of one listening socket. */
 import { AsyncResource } from 'node:async_hooks';
-import { engine, own, submit, type HandleOwner } from '../engine/engine';
+import { engine, flush, own, submit, type HandleOwner } from '../engine/engine';
 import { Ask } from '../engine/records';
+import { Connection } from '../socket/connection';
 
 /** The server, as its listener sees it. */
 export interface ListenerUser {
-  accept(handle: number): void;
+  accept(connection: Connection): void;
   dropped(status: number, count: number): void;
 }
 
@@ -35,12 +36,18 @@ export class Listener extends AsyncResource implements HandleOwner {
   close(): void {
     this.user = null;
     submit(this.handle, Ask.close, 0, 0);
+    // Nobody shall get in, nor find the file, after close() returned.
+    flush();
   }
 
   onAccepted(handle: number): void {
     const { user } = this;
     if (user === null) submit(handle, Ask.close, 0, 0);
-    else this.runInAsyncScope(() => user.accept(handle));
+    else {
+      // Made outside of the server's context: whoever listened is not who is served.
+      const connection = new Connection(handle);
+      this.runInAsyncScope(() => user.accept(connection));
+    }
   }
 
   onDropped(status: number, count: number): void {

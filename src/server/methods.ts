@@ -9,6 +9,7 @@ import { backlogOf, isPipeName, normalizeArguments, type LooseOptions } from '..
 import { engine } from '../engine/engine';
 import { codedError, errnoException, listenException } from '../errors';
 import { listenAsNet } from '../net-twin';
+import type { Connection } from '../socket/connection';
 import { SocketMethods } from '../socket/methods';
 import { kAccepted, Socket } from '../socket/socket';
 import { Listener } from './listener';
@@ -27,11 +28,22 @@ const LISTENING = 0x100;
 const READABLE_BY_ALL = 0o444;
 const WRITABLE_BY_ALL = 0o222;
 
+interface ListenTrace {
+  readonly asyncStart: diagnostics.Channel;
+  readonly asyncEnd: diagnostics.Channel;
+  readonly error: diagnostics.Channel;
+}
+
+const listenTrace = (
+  diagnostics as unknown as { tracingChannel?: (name: string) => ListenTrace }
+).tracingChannel?.('net.server.listen');
+
 const serverChannel = diagnostics.channel('net.server.socket');
 
 export class ServerMethods extends EventEmitter {
   declare _connections: number;
   declare _unref: boolean;
+  declare _usingWorkers: false;
   declare _pipeName?: string;
   declare _connectionKey?: string;
   declare allowHalfOpen: boolean;
@@ -54,6 +66,7 @@ export class ServerMethods extends EventEmitter {
       );
     }
     if (belongsToNet(options)) return this.listenElsewhere(args);
+    listenTrace?.asyncStart.publish({ server: this, options });
     const { fd, path } = options as { fd?: number; path: string };
     const byDescriptor = typeof fd === 'number' && fd >= 0;
     if (!byDescriptor && isAbstract(path) && (options['readableAll'] || options['writableAll'])) {
@@ -74,16 +87,7 @@ export class ServerMethods extends EventEmitter {
 
   /** Ports, hosts, what `net` refuses, and cluster workers, whose listeners their primary opens. */
   private listenElsewhere(args: readonly unknown[]): this {
-    listenAsNet(
-      this,
-      ServerMethods.prototype,
-      this[kServerOptions],
-      (twin) => {
-        if (this.maxConnections !== undefined) twin.maxConnections = this.maxConnections;
-        if (this._unref) twin.unref();
-      },
-      args,
-    );
+    listenAsNet(this, ServerMethods.prototype, this[kServerOptions], this._unref, args);
     return this;
   }
 
@@ -93,9 +97,11 @@ export class ServerMethods extends EventEmitter {
       const missing = path !== undefined && handle === ENOENT;
       const error = listenException(missing ? EACCES : handle, path);
       if (missing) error.cause = errnoException(handle, 'bind', path);
+      listenTrace?.error.publish({ server: this, error });
       process.nextTick(emitError, this, error);
       return;
     }
+    listenTrace?.asyncEnd.publish({ server: this });
     this[kListener] = new Listener(handle, this);
     this._connectionKey = `-1:${path ?? 'null'}:-1`;
     if (this._unref) this.unref();
@@ -103,14 +109,14 @@ export class ServerMethods extends EventEmitter {
   }
 
   /** A connection came in. */
-  accept(handle: number): void {
+  accept(connection: Connection): void {
     if (this.maxConnections && this._connections >= this.maxConnections) {
       this.emit('drop');
-      new Socket({ [kAccepted]: handle, readable: false } as object).destroy();
+      connection.close(() => undefined);
       return;
     }
     const socket = new Socket({
-      [kAccepted]: handle,
+      [kAccepted]: connection,
       allowHalfOpen: this.allowHalfOpen,
       pauseOnCreate: this.pauseOnConnect,
       readable: true,
@@ -134,7 +140,7 @@ export class ServerMethods extends EventEmitter {
   }
 
   address(): string | net.AddressInfo | null {
-    return this[kListener] === null ? null : (this._pipeName ?? null);
+    return this._pipeName ?? null;
   }
 
   get listening(): boolean {
@@ -221,12 +227,9 @@ function openListener(path: string, backlog: number, options: LooseOptions): num
 
 function addAbortSignal(server: ServerMethods, signal: unknown): void {
   if (signal === undefined) return;
-  if (typeof signal !== 'object' || signal === null || !('aborted' in signal)) {
-    throw codedError(
-      TypeError,
-      'ERR_INVALID_ARG_TYPE',
-      `The "options.signal" property must be an instance of AbortSignal. Received ${typeof signal}`,
-    );
+  if (!(signal instanceof AbortSignal)) {
+    // Throws what `net` throws; a look-alike that it takes is good enough for us.
+    new net.Server().listen({ port: 0, signal: signal as AbortSignal }).close();
   }
   const abort = signal as AbortSignal;
   const onAbort = (): void => void server.close();

@@ -45,6 +45,7 @@ function construct(this: unknown, first?: unknown, second?: unknown): unknown {
   const { highWaterMark } = options;
   this._connections = 0;
   this._unref = false;
+  this._usingWorkers = false;
   this.allowHalfOpen = options.allowHalfOpen ?? false;
   this.pauseOnConnect = Boolean(options.pauseOnConnect);
   this.noDelay = Boolean(options.noDelay);

@@ -65,20 +65,23 @@ export class Connection extends AsyncResource implements HandleOwner {
   bytesRead = 0;
   bytesWritten = 0;
 
-  private user: ConnectionUser | null;
+  ticksOwed = 0;
+
+  private user: ConnectionUser | null = null;
   private writeCallback: WriteCallback | null = null;
   /** What has to wait until the kernel has taken what is pending. */
   private afterBlocked: (() => void) | null = null;
   private shutdownCallback: WriteCallback | null = null;
   private closedCallback: (() => void) | null = null;
 
-  constructor(
-    readonly handle: number,
-    user: ConnectionUser,
-  ) {
+  constructor(readonly handle: number) {
     super('AFUNIXSOCKET');
-    this.user = user;
     own(handle, this);
+  }
+
+  /** From now on everything is told to `user`. */
+  serve(user: ConnectionUser): void {
+    this.user = user;
   }
 
   get awaitsWrite(): boolean {
@@ -130,6 +133,14 @@ export class Connection extends AsyncResource implements HandleOwner {
     this.writePayload(bytes, bytes.byteLength, callback);
   }
 
+  /** Hands everything over now and, if the kernel took it, says so before returning. */
+  settleNow(): void {
+    flush();
+    if (!this.settling) return;
+    this.settling = false;
+    this.onWritten(this.writeOutcome);
+  }
+
   /** The same for several pieces in one go. */
   writeMany(pieces: readonly Piece[], callback: WriteCallback): void {
     let longest = 0;
@@ -178,6 +189,9 @@ export class Connection extends AsyncResource implements HandleOwner {
       // The kernel took it all: as with `net`, the write is done before write() returns.
       payloads[this.handle] = undefined;
       callback(0);
+      // The stream tells the user on the next tick; later writes must not be told before.
+      this.ticksOwed += 1;
+      process.nextTick(tickPaid, this);
     } else {
       this.writeCallback = callback;
     }
@@ -246,8 +260,10 @@ export class Connection extends AsyncResource implements HandleOwner {
     this.writeCallback = null;
     this.afterBlocked = null;
     this.writeOutcome = 0;
-    if (callback !== null) this.runInAsyncScope(callback, undefined, status);
-    else if (status !== 0 && this.user !== null) {
+    if (callback !== null) {
+      if (this.ticksOwed > 0) process.nextTick(callback, status);
+      else callback(status);
+    } else if (status !== 0 && this.user !== null) {
       this.runInAsyncScope(writeError, this.user, status);
     }
     if (next !== null && this.user !== null) next();
@@ -284,6 +300,10 @@ function longestBytes(data: string | Uint8Array, encoding: BufferEncoding): numb
   if (typeof data !== 'string') return data.byteLength;
   // UTF-16 needs 2 a character, UTF-8 up to 3, hex and base64 less than 1.
   return ONE_BYTE.has(encoding) ? data.length : data.length * 3;
+}
+
+function tickPaid(connection: Connection): void {
+  connection.ticksOwed -= 1;
 }
 
 function connected(this: ConnectionUser, status: number): void {

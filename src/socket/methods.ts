@@ -1,11 +1,12 @@
 /** The methods of Socket: what `net.Socket` does, over a pathname or abstract name. Never constructed itself. */
+import { AsyncResource } from 'node:async_hooks';
 import type net from 'node:net';
 import { Duplex } from 'node:stream';
 import { encodeAddress, isPadded, type AbstractLength } from '../address';
-import { normalizeArguments, type LooseOptions } from '../arguments';
+import { normalizeArguments, unpackArguments, type LooseOptions } from '../arguments';
 import { engine } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
-import { connectAsNet } from '../net-twin';
+import { connectAsNet, connectNowhere } from '../net-twin';
 import type { ServerMethods } from '../server/methods';
 import {
   Connection,
@@ -39,6 +40,8 @@ const DEFAULT_CONNECT_TIMEOUT = 30_000;
 export class SocketMethods extends Duplex implements ConnectionUser {
   /** Of Readable and Writable: both as they were when new, listeners and encoding kept. */
   declare _undestroy: () => void;
+  /** Read by several libraries as well; these fields are as old as streams. */
+  declare readonly _writableState: { readonly defaultEncoding: BufferEncoding };
   declare connecting: boolean;
   declare timeout?: number;
   declare server: ServerMethods | null;
@@ -61,12 +64,14 @@ export class SocketMethods extends Duplex implements ConnectionUser {
 
   // Connecting
 
-  connect(...args: unknown[]): this {
+  connect(...given: unknown[]): this {
+    const args = unpackArguments(given);
     const { options, callback } = normalizeArguments(args);
     const path = options['path'];
     if (typeof path !== 'string' || path === '') return this.connectElsewhere(args);
     if (callback !== null) this.once('connect', callback);
-    if (Object.hasOwn(this, 'write')) Reflect.deleteProperty(this, 'write');
+    // After an end it may be writeAfterEnd.
+    if (this.write !== SocketMethods.prototype.write) this.write = SocketMethods.prototype.write;
     if (this[kConnection] === null) this._undestroy();
     this._unrefTimer();
     this.connecting = true;
@@ -85,32 +90,35 @@ export class SocketMethods extends Duplex implements ConnectionUser {
       );
     }
     const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
-    const handle = engine().connect(encodeAddress(path), padded, patience);
-    if (handle < 0) {
-      this.destroy(errnoException(handle, 'connect', path));
+    const address = encodeAddress(path);
+    const connection = this[kConnection];
+    const status =
+      connection === null
+        ? engine().connect(address, padded, patience)
+        : engine().connectAgain(connection.handle, address, padded, patience);
+    if (status < 0) {
+      this.destroy(errnoException(status, 'connect', path));
       return;
     }
-    this[kAttach](new Connection(handle, this));
     // Only the error needs to know where it was going.
     this[kAddress] = path;
+    if (connection === null) this[kAttach](new Connection(status));
   }
 
   /** Ports, hosts and whatever `net` refuses. */
   private connectElsewhere(args: readonly unknown[]): this {
     if (this[kConnection] !== null) {
+      // If it is nonsense, `net` says so.
+      if (normalizeArguments(args).options['port'] === undefined) connectNowhere(args);
       throw codedError(
         Error,
         'ERR_AFUNIX_CONNECTED',
         'This socket is on a pathname or abstract name; it can go to a port once it is closed',
       );
     }
-    const encoding = this.readableEncoding;
     this.removeListener('end', onReadableEnd);
     try {
-      connectAsNet(this, SocketMethods.prototype, this[kOptions], (twin) => {
-        if (encoding !== null) twin.setEncoding(encoding);
-        if (this.timeout !== undefined) twin.setTimeout(this.timeout);
-      }, args);
+      connectAsNet(this, SocketMethods.prototype, this[kOptions], args);
     } catch (error) {
       this.on('end', onReadableEnd);
       throw error;
@@ -121,6 +129,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
   /** From now on this socket is `connection`. */
   [kAttach](connection: Connection): void {
     this[kConnection] = connection;
+    connection.serve(this);
     this[kPendingSeen] = 0;
     const target = this[kUserBuffer]?.first();
     if (target !== undefined) connection.readInto(target);
@@ -253,7 +262,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
     if (chunk instanceof Uint8Array) {
       written = connection.writeShort(chunk, 'latin1');
     } else if (typeof chunk === 'string' && chunk !== '') {
-      const known = encoding ?? 'utf8';
+      const known = encoding ?? this._writableState.defaultEncoding;
       if (!STRING_ENCODINGS.has(known)) return false;
       written = connection.writeShort(chunk, known);
     } else {
@@ -261,6 +270,11 @@ export class SocketMethods extends Duplex implements ConnectionUser {
     }
     if (written) this._unrefTimer();
     return written;
+  }
+
+  // `net.Socket` has one of its own, which libraries look for and patch.
+  override end(...args: unknown[]): this {
+    return Reflect.apply(super.end as (...forwarded: unknown[]) => this, this, args);
   }
 
   override _write(
@@ -296,6 +310,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
       this.once('connect', () => {
         this.off('close', onClose);
         this._writeGeneric(many, data, encoding, callback);
+        this[kConnection]?.settleNow();
       });
       this.once('close', onClose);
       return;
@@ -307,14 +322,19 @@ export class SocketMethods extends Duplex implements ConnectionUser {
       callback(codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed'));
       return;
     }
+    if (encoding === 'buffer' && typeof data === 'string') {
+      throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'Second argument must be a buffer');
+    }
     this._unrefTimer();
+    // Whoever waits for a write is told in the context in which it was made.
+    const context = new AsyncResource('AFUNIXWRITE');
     const done = (status: number): void => {
-      if (this.destroyed) callback(null);
-      else if (status !== 0) callback(errnoException(status, 'write'));
-      else {
-        this._unrefTimer();
-        callback(null);
+      let error: Error | null = null;
+      if (!this.destroyed) {
+        if (status === 0) this._unrefTimer();
+        else error = errnoException(status, 'write');
       }
+      context.runInAsyncScope(callback, undefined, error);
     };
     if (many) connection.writeMany(data as readonly Piece[], done);
     else connection.write(data as string | Uint8Array, encoding as BufferEncoding, done);
@@ -373,6 +393,10 @@ export class SocketMethods extends Duplex implements ConnectionUser {
     }
     this.destroy(codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed'));
     return this;
+  }
+
+  _reset(): this {
+    return this.destroy();
   }
 
   // Time
@@ -536,7 +560,7 @@ function pieceLength({ chunk, encoding }: Piece): number {
 }
 
 function emitClose(socket: SocketMethods): void {
-  socket.emit('close', Boolean(socket.errored));
+  socket.emit('close');
 }
 
 /** After the peer's end, without half-open: a better reason than "write after end". */

@@ -7,6 +7,8 @@ export interface SocketOptions extends net.SocketConstructorOpts {
   writableHighWaterMark?: number;
   highWaterMark?: number;
   onread?: net.OnReadOpts;
+  /** Taken without effect: a Unix socket has no keep-alive. */
+  keepAliveInitialDelay?: number;
   /** Microseconds to look for events before sleeping, while this socket is open. Burns a core; default 0. */
   busyPoll?: number;
 }

@@ -40,11 +40,11 @@ export interface SocketConstructor {
   readonly prototype: Socket;
 }
 
-/** The handle of a connection that a server accepted; not for users. */
+/** A connection that exists already, accepted by a server or half of a pair; not for users. */
 export const kAccepted = Symbol('accepted');
 
 interface AcceptedOptions {
-  [kAccepted]?: number;
+  [kAccepted]?: Connection;
   pauseOnCreate?: boolean;
 }
 
@@ -60,6 +60,8 @@ function construct(this: unknown, options?: SocketOptions | number): unknown {
     openAsNet(this, SocketMethods.prototype, given);
     return undefined;
   }
+  // Before Duplex, which destroys the socket at once if its signal was aborted beforehand.
+  initialize(this, given);
   Reflect.apply(Duplex as unknown as (options: DuplexOptions) => void, this, [
     {
       ...given,
@@ -71,7 +73,9 @@ function construct(this: unknown, options?: SocketOptions | number): unknown {
       decodeStrings: false,
     } satisfies DuplexOptions,
   ]);
-  initialize(this, given);
+  // It tells its user about that later, and is not destroyed until then.
+  if (this.destroyed) this._undestroy();
+  this.on('end', onReadableEnd);
   open(this, given);
   return undefined;
 }
@@ -79,7 +83,8 @@ function construct(this: unknown, options?: SocketOptions | number): unknown {
 /** What `net` refuses, and descriptors that are not connected Unix stream sockets: it has the right error for each. */
 function isForNet(options: GivenOptions): boolean {
   if (options.objectMode || options.readableObjectMode || options.writableObjectMode) return true;
-  const { fd } = options;
+  const { fd, keepAliveInitialDelay: delay } = options;
+  if (delay !== undefined && typeof delay !== 'number') return true;
   if (fd === undefined) return false;
   return !Number.isInteger(fd) || fd < 0 || engine().describe(fd) !== CONNECTED_STREAM;
 }
@@ -100,7 +105,6 @@ function initialize(socket: SocketMethods, options: GivenOptions): void {
   socket[kBytesRead] = 0;
   socket[kBytesWritten] = 0;
   socket[kPendingSeen] = 0;
-  socket.on('end', onReadableEnd);
   socket.server = null;
   socket._server = null;
 }
@@ -108,13 +112,14 @@ function initialize(socket: SocketMethods, options: GivenOptions): void {
 /** A socket made from a descriptor or by a server is connected from the start. */
 function open(socket: SocketMethods, options: GivenOptions): void {
   const { fd } = options;
-  let handle = options[kAccepted];
-  if (handle === undefined && fd !== undefined) {
-    handle = engine().adopt(fd);
+  let connection = options[kAccepted];
+  if (connection === undefined && fd !== undefined) {
+    const handle = engine().adopt(fd);
     if (handle < 0) throw errnoException(handle, 'open');
+    connection = new Connection(handle);
   }
-  if (handle === undefined) return;
-  socket[kAttach](new Connection(handle, socket));
+  if (connection === undefined) return;
+  socket[kAttach](connection);
   if (options.readable === false) return;
   if (options.pauseOnCreate === true) {
     (socket as unknown as { readableFlowing: boolean }).readableFlowing = false;

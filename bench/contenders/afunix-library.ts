@@ -1,0 +1,38 @@
+import { createRequire } from 'node:module';
+import type { Duplex } from 'node:stream';
+
+import type { Endpoint, OnRead } from './contender.js';
+
+/** The part of afunix that the benchmark uses. */
+export interface AfunixLibrary {
+  createServer(
+    options: { allowHalfOpen?: boolean; busyPoll?: number },
+    onConnection: (connection: Duplex) => void,
+  ): {
+    listen(options: { path: string }, onListening: () => void): unknown;
+    once(event: 'error', listener: (error: Error) => void): unknown;
+  };
+  connect(options: Endpoint & { busyPoll?: number; onread?: OnRead }): Duplex;
+  features(): Record<string, unknown>;
+  stats(): { engine: string } & Record<string, unknown>;
+}
+
+let library: AfunixLibrary | undefined;
+
+/**
+ * Loads the built package by its own name, as its users do. Late, because the other contenders
+ * must run where afunix is not built.
+ */
+export function afunixLibrary(): AfunixLibrary {
+  library ??= load();
+  return library;
+}
+
+function load(): AfunixLibrary {
+  try {
+    return createRequire(__filename)('afunix') as AfunixLibrary;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
+    throw new Error('afunix is not built (npm run build)', { cause: error });
+  }
+}

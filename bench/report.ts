@@ -1,0 +1,83 @@
+import Table from 'cli-table3';
+import colors from 'picocolors';
+
+import { COLUMNS, contenderLine } from './report-lines.js';
+import type { Results } from './results.js';
+import { countsThings } from './units.js';
+import type { Row, Workload } from './workloads/workload.js';
+
+/** The machine, above the table. */
+export function renderHeader(results: Results): string {
+  const { environment: machine, placement } = results;
+  const pinned =
+    'reason' in placement
+      ? 'not pinned'
+      : `server on core ${placement.server}, client on core ${placement.client}` +
+        (placement.siblings ? ' (hyperthreads of one core)' : '');
+  const optional = [machine.governor && `governor ${machine.governor}`, machine.virtualisation];
+  return [
+    [machine.cpu, `${machine.cores} cores`, ...optional.filter(Boolean), pinned].join(', '),
+    `${machine.kernel}, Node ${machine.node}, libuv ${machine.libuv ?? 'unknown'}, commit ${machine.commit}`,
+  ].join('\n');
+}
+
+/** One table: a box per workload, in it a line per contender. */
+export function renderTable(results: Results, workloads: readonly Workload[]): string {
+  const head = ['workload', ...COLUMNS].map((text) => colors.bold(text));
+  const table = new Table({ head, style: { head: [], border: [] } });
+  for (const workload of workloads) {
+    for (const row of workload.rows) {
+      const lines = workload.contenders.flatMap((contender) => {
+        const line = contenderLine(results, workload, row, contender);
+        return line ? [line] : [];
+      });
+      if (lines.length > 0) table.push([titleOf(row), ...stack(lines)]);
+    }
+  }
+  return table.toString();
+}
+
+/** Names what a plain number counts; others carry their unit. */
+function titleOf({ title, headline }: Row): string {
+  return countsThings(headline.unit) ? `${title}\n${headline.unit}` : title;
+}
+
+/** Puts lines of cells on top of each other; a cell of two lines makes its whole line two high. */
+function stack(lines: string[][]): string[] {
+  return COLUMNS.map((_, column) =>
+    lines
+      .map((line) => {
+        const height = Math.max(...line.map(linesIn));
+        const cell = line[column];
+        return cell + '\n'.repeat(height - linesIn(cell));
+      })
+      .join('\n'),
+  );
+}
+
+function linesIn(text: string): number {
+  return text.split('\n').length;
+}
+
+/** How to read it and what is missing, below the table. */
+export function renderFooter(results: Results): string {
+  const { load, rounds } = results;
+  const average = (at: { loadAverage: number[] }): string => (at.loadAverage[0] ?? NaN).toFixed(2);
+  const stolen = (load.after.stolenSeconds ?? NaN) - (load.before.stolenSeconds ?? NaN);
+  const failures = results.cells.flatMap((cell) =>
+    'error' in cell
+      ? [`${cell.workload}, ${cell.contender}, round ${cell.round} failed: ${cell.error}`]
+      : [],
+  );
+  const missing = [...results.notices, ...failures];
+  return [
+    `Medians of ${rounds} round${rounds === 1 ? '' : 's'}, seed ${results.seed}. Ratios are taken within each round, against`,
+    'node:net on a Unix socket unless another contender is named; above 1 is better.',
+    `Load average ${average(load.before)} before, ${average(load.after)} after` +
+      (Number.isFinite(stolen)
+        ? `; ${stolen.toFixed(1)} core seconds stolen by the hypervisor.`
+        : '.'),
+    ...(missing.length > 0 ? ['', 'Not in the table, or less than asked for:'] : []),
+    ...missing.map((text) => colors.yellow(`- ${text}`)),
+  ].join('\n');
+}

@@ -1,0 +1,36 @@
+/** What a headline number counts. */
+export type Unit =
+  'round trips/s' | 'messages/s' | 'connections/s' | 'requests/s' | 'bytes/s' | 'bytes' | 'cores';
+
+/** Whether `formatValue` leaves it to the reader to know what is counted. */
+export function countsThings(unit: Unit): boolean {
+  return unit !== 'bytes/s' && unit !== 'bytes' && unit !== 'cores';
+}
+
+/** A number as the table shows it. */
+export function formatValue(value: number, unit: Unit): string {
+  if (unit === 'bytes/s') return `${threeFigures(value / 1e9)} GB/s`;
+  if (unit === 'bytes') return formatBytes(value);
+  if (unit === 'cores') return `${(value * 100).toFixed(2)} %`;
+  if (Math.abs(value) >= 1e6) return `${threeFigures(value / 1e6)} M/s`;
+  if (Math.abs(value) >= 1e3) return `${threeFigures(value / 1e3)} k/s`;
+  return `${threeFigures(value)}/s`;
+}
+
+export function formatSeconds(seconds: number): string {
+  if (seconds >= 1) return `${threeFigures(seconds)} s`;
+  if (seconds >= 1e-3) return `${threeFigures(seconds * 1e3)} ms`;
+  if (seconds >= 1e-6) return `${threeFigures(seconds * 1e6)} µs`;
+  return `${threeFigures(seconds * 1e9)} ns`;
+}
+
+function formatBytes(bytes: number): string {
+  const size = Math.abs(bytes);
+  if (size >= 2 ** 20) return `${threeFigures(bytes / 2 ** 20)} MiB`;
+  return `${threeFigures(bytes / 2 ** 10)} KiB`;
+}
+
+function threeFigures(value: number): string {
+  const size = Math.abs(value);
+  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
+}

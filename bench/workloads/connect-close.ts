@@ -1,0 +1,82 @@
+import { Latency } from '../latency.js';
+import { takeSample } from '../sample.js';
+import { measureSteady, steadyCommands } from './steady.js';
+import { endpointOf, type Role, type RoleContext, type Workload } from './workload.js';
+
+/** Connections that are being opened or closed at any moment. */
+const CONCURRENCY = 32;
+
+async function server(context: RoleContext): Promise<Role> {
+  const endpoint = await context.contender.listen(context.socketPath, (connection) => {
+    connection.on('error', context.fail);
+    connection.resume(); // Reads the client's end, and closes for that reason.
+  });
+  return { endpoint, commands: steadyCommands({ sample: takeSample }) };
+}
+
+async function client(context: RoleContext): Promise<Role> {
+  const { contender, settings } = context;
+  const endpoint = endpointOf(context);
+  const latency = new Latency();
+  let running = false;
+  let open = 0;
+  let closed = 0;
+  let onIdle: (() => void) | undefined;
+
+  /** Connects, says end, reads the server's end, and goes on to the next when it is closed. */
+  function cycle(): void {
+    const startedAt = Latency.now();
+    const connection = contender.connect(endpoint);
+    let ended = false;
+    open++;
+    connection.on('connect', () => connection.end());
+    connection.on('end', () => (ended = true));
+    connection.on('error', context.fail);
+    connection.on('close', () => {
+      if (!ended) context.fail(new Error('a connection was closed without its end'));
+      latency.record(startedAt);
+      open--;
+      closed++;
+      if (running) cycle();
+      else if (open === 0) onIdle?.();
+    });
+    connection.resume();
+  }
+
+  return {
+    commands: steadyCommands({
+      start: () => {
+        running = true;
+        for (let i = 0; i < settings.connections; i++) cycle();
+      },
+      sample: () => takeSample(closed),
+      resetLatency: () => latency.reset(),
+      latency: () => latency.summary(),
+      stop: () =>
+        new Promise<void>((resolve) => {
+          onIdle = resolve;
+          running = false;
+        }),
+    }),
+  };
+}
+
+/** How fast connections come and go: connect, accept, end in both directions, close. */
+export const connectClose: Workload = {
+  id: 'connect-close',
+  description: `connect and close in an orderly way, ${CONCURRENCY} at a time`,
+  rows: [
+    {
+      id: 'connect-close',
+      title: 'connect + close',
+      headline: { metric: 'rate', unit: 'connections/s', better: 'higher' },
+      compared: true,
+    },
+  ],
+  contenders: ['net-tcp', 'net-unix', 'afunix'],
+  connections: CONCURRENCY,
+  secondsNeeded: ({ seconds }) => seconds,
+  server,
+  client,
+  measure: measureSteady,
+};

@@ -1,0 +1,82 @@
+import type { Duplex } from 'node:stream';
+
+import { Latency } from '../latency.js';
+import { checkPattern, patternAt } from '../pattern.js';
+
+export const MESSAGE_SIZE = 128;
+
+/** What the connections of one echo client share. */
+export interface EchoTotals {
+  roundTrips: number;
+  /** Messages that have been sent and have not come back. */
+  outstanding: number;
+  running: boolean;
+  latency: Latency;
+  /** Every how many round trips one is timed: timing costs about as much as a syscall saves. */
+  timedEvery: number;
+  untilTimed: number;
+  onIdle(): void;
+}
+
+const message = patternAt(0, MESSAGE_SIZE);
+
+/** One connection that keeps exactly one message outstanding. */
+export class EchoConnection {
+  private received = 0;
+  private startedAt = 0;
+  private consume: (chunk: Buffer) => void = (chunk) => this.consumeTimed(chunk);
+
+  constructor(
+    private readonly socket: Duplex,
+    private readonly totals: EchoTotals,
+    fail: (error: unknown) => void,
+  ) {
+    socket.on('data', (chunk: Buffer) => this.consume(chunk));
+    socket.on('error', fail);
+    socket.on('close', () => fail(new Error('a connection was closed')));
+  }
+
+  /** Sends `count` different messages, one at a time, and checks every byte that comes back. */
+  verify(index: number, count: number): Promise<void> {
+    const first = index * count * MESSAGE_SIZE;
+    const last = first + count * MESSAGE_SIZE;
+    let offset = first;
+    return new Promise((resolve) => {
+      this.consume = (chunk) => {
+        checkPattern(chunk, offset);
+        offset += chunk.length;
+        if (offset > last || offset % MESSAGE_SIZE) return;
+        if (offset < last) return void this.socket.write(patternAt(offset, MESSAGE_SIZE));
+        this.consume = (timed) => this.consumeTimed(timed);
+        resolve();
+      };
+      this.socket.write(patternAt(offset, MESSAGE_SIZE));
+    });
+  }
+
+  send(): void {
+    const { totals } = this;
+    if (--totals.untilTimed === 0) {
+      totals.untilTimed = totals.timedEvery;
+      this.startedAt = Latency.now();
+    }
+    totals.outstanding++;
+    this.socket.write(message);
+  }
+
+  private consumeTimed(chunk: Buffer): void {
+    this.received += chunk.length;
+    if (this.received < MESSAGE_SIZE) return;
+    if (this.received > MESSAGE_SIZE) throw new Error('more came back than was sent');
+    this.received = 0;
+    const { totals } = this;
+    if (this.startedAt !== 0) {
+      totals.latency.record(this.startedAt);
+      this.startedAt = 0;
+    }
+    totals.roundTrips++;
+    totals.outstanding--;
+    if (totals.running) this.send();
+    else if (totals.outstanding === 0) totals.onIdle();
+  }
+}

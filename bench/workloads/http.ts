@@ -1,0 +1,114 @@
+import { createServer } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+import { Latency } from '../latency.js';
+import { openConnections } from '../open-connections.js';
+import { takeSample } from '../sample.js';
+import { HttpResponseReader } from './http-response.js';
+import { measureSteady, steadyCommands } from './steady.js';
+import { endpointOf, type Role, type RoleContext, type Workload } from './workload.js';
+
+const CONNECTIONS = 50;
+const VERIFIED_RESPONSES = 20;
+const BODY = 'Hello over a socket.\n';
+const REQUEST = Buffer.from('GET / HTTP/1.1\r\nhost: bench\r\n\r\n');
+
+async function server(context: RoleContext): Promise<Role> {
+  const httpServer = createServer((_request, response) => {
+    response.setHeader('content-type', 'text/plain');
+    response.end(BODY);
+  });
+  httpServer.on('clientError', context.fail);
+  const endpoint = await context.contender.listenHttp(httpServer, context.socketPath);
+  return { endpoint, commands: steadyCommands({ sample: takeSample }) };
+}
+
+async function client(context: RoleContext): Promise<Role> {
+  const { contender, settings } = context;
+  const endpoint = endpointOf(context);
+  const latency = new Latency();
+  let responses = 0;
+  let bytes = 0;
+  let remaining = 0; // Requests that may still be sent.
+  let outstanding = 0;
+  let onIdle: (() => void) | undefined;
+
+  /** Keeps one request outstanding on a connection while there are any left to send. */
+  function drive(connection: Duplex): () => void {
+    let startedAt = 0; // Of the outstanding request; 0 when there is none.
+    function request(): void {
+      remaining--;
+      outstanding++;
+      startedAt = Latency.now();
+      connection.write(REQUEST);
+    }
+    const reader = new HttpResponseReader((status, body) => {
+      if (startedAt === 0) throw new Error('a response came that nobody asked for');
+      if (status !== 200 || body.toString('latin1') !== BODY)
+        throw new Error(`wrong response, status ${status}`);
+      latency.record(startedAt);
+      startedAt = 0;
+      responses++;
+      outstanding--;
+      if (remaining > 0) request();
+      else if (outstanding === 0) onIdle?.();
+    });
+    connection.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      reader.push(chunk);
+    });
+    connection.on('error', context.fail);
+    connection.on('close', () => context.fail(new Error('the server closed a connection')));
+    return request;
+  }
+
+  const connections = await openConnections(settings.connections, () =>
+    contender.connectHttp(endpoint),
+  );
+  const requests = connections.map(drive);
+
+  function start(limit: number): void {
+    remaining = limit;
+    for (const request of requests) request();
+  }
+  function idle(): Promise<void> {
+    return new Promise((resolve) => (onIdle = resolve));
+  }
+
+  return {
+    commands: steadyCommands({
+      verify: () => {
+        start(VERIFIED_RESPONSES * requests.length);
+        return idle();
+      },
+      start: () => start(Infinity),
+      sample: () => takeSample(responses, bytes),
+      resetLatency: () => latency.reset(),
+      latency: () => latency.summary(),
+      stop: () => {
+        remaining = 0;
+        return idle();
+      },
+    }),
+  };
+}
+
+/** An unmodified `http.Server`; the client is the same for every server on a Unix socket. */
+export const http: Workload = {
+  id: 'http',
+  description: `node:http server, keep-alive, ${CONNECTIONS} connections, one request outstanding on each`,
+  rows: [
+    {
+      id: 'http',
+      title: `node:http, ${CONNECTIONS} connections`,
+      headline: { metric: 'rate', unit: 'requests/s', better: 'higher' },
+      compared: true,
+    },
+  ],
+  contenders: ['net-tcp', 'net-unix', 'afunix', 'afunix-both-ends'],
+  connections: CONNECTIONS,
+  secondsNeeded: ({ seconds }) => seconds,
+  server,
+  client,
+  measure: measureSteady,
+};

@@ -1,0 +1,85 @@
+import type { Child } from '../child.js';
+import type { Contender, Endpoint } from '../contenders/contender.js';
+import type { Unit } from '../units.js';
+
+/** Numbers measured in one cell, by name. */
+export type Metrics = Record<string, number>;
+
+/** How long and how much, the same for every contender of a workload. */
+export interface Settings {
+  /** Seconds under load before the measurement. */
+  warmUp: number;
+  /** Seconds of the measurement. */
+  seconds: number;
+  /** Seconds of it where nothing happens. */
+  idleSeconds: number;
+  /** Connections, as many of the workload's own number as the machine allows. */
+  connections: number;
+}
+
+/** What the runner sends to a process to make it one end of a workload. */
+export interface OpenRequest {
+  role: 'server' | 'client';
+  workload: string;
+  contender: string;
+  settings: Settings;
+  socketPath: string;
+  /** Where the server listens; the client gets it. */
+  endpoint?: Endpoint;
+}
+
+/** The same, inside the process. */
+export interface RoleContext extends Omit<OpenRequest, 'contender'> {
+  contender: Contender;
+  /** Reports an error that no command is waiting for. */
+  fail(error: unknown): void;
+}
+
+export type Commands = Record<string, (argument?: unknown) => unknown>;
+
+export interface Role {
+  commands: Commands;
+  /** Where the server listens; only the server has it. */
+  endpoint?: Endpoint;
+}
+
+/** Both processes, as the runner sees them while it measures. */
+export interface Pair {
+  server: Child;
+  client: Child;
+  pause(seconds: number): Promise<void>;
+}
+
+/** One line of the table per contender. */
+export interface Row {
+  id: string;
+  title: string;
+  /** The metric that contenders are compared by. */
+  headline: { metric: string; unit: Unit; better: 'higher' | 'lower' };
+  /** Whether ratios of the headline say anything. */
+  compared: boolean;
+}
+
+export interface Workload {
+  readonly id: string;
+  readonly description: string;
+  readonly rows: readonly Row[];
+  /** Contenders that run it, by id. */
+  readonly contenders: readonly string[];
+  /** Connections it would like to have. */
+  readonly connections: number;
+  /** Options for `node`, where its defaults would drown what is measured. */
+  readonly nodeOptions?: readonly string[];
+  /** Seconds that `measure` takes after the warm-up. */
+  secondsNeeded(settings: Settings): number;
+  server(context: RoleContext): Promise<Role>;
+  client(context: RoleContext): Promise<Role>;
+  /** Runs in the runner: drives both processes and returns the numbers. */
+  measure(pair: Pair, settings: Settings): Promise<Metrics>;
+}
+
+/** The endpoint that every client gets from the runner. */
+export function endpointOf(context: RoleContext): Endpoint {
+  if (!context.endpoint) throw new Error('the client was not told where the server listens');
+  return context.endpoint;
+}

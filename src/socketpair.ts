@@ -1,0 +1,27 @@
+/** Two stream sockets connected to each other, without an address. */
+import { missingBecause, native } from './binding';
+import { engine } from './engine/engine';
+import { codedError, errnoException } from './errors';
+import { Connection } from './socket/connection';
+import { kAccepted, Socket } from './socket/socket';
+import type { SocketOptions } from './socket/options';
+
+/** socketpair(2). `options` are those of both sockets. Errors: EMFILE, ENFILE. */
+export function socketpair(options: SocketOptions = {}): [Socket, Socket] {
+  if (native === null) {
+    throw codedError(
+      Error,
+      'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
+      `socketpair() needs the addon: ${missingBecause ?? ''}`,
+    );
+  }
+  const handles = new Int32Array(2);
+  const status = engine().socketpair(handles);
+  if (status < 0) throw errnoException(status, 'socketpair');
+  const [first = -1, second = -1] = handles;
+  return [makeSocket(first, options), makeSocket(second, options)];
+}
+
+function makeSocket(handle: number, options: SocketOptions): Socket {
+  return new Socket({ ...options, [kAccepted]: new Connection(handle) } as SocketOptions);
+}

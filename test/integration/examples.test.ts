@@ -1,0 +1,50 @@
+/** Every example runs to its end, prints what it should, and leaves no file behind. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { folder, root } from './support';
+
+const examples = path.join(root, 'examples');
+
+const outputs: Readonly<Record<string, RegExp>> = {
+  'abstract.mjs':
+    /^listening on @\S+\na file of that name: no\nafunix hears: hello\nnode:net hears: hello\nthis Node's names are (exact|padded)\nby its exact name: hello\n$/,
+  'echo.mjs': /^Hello over a Unix socket\n$/,
+  'http-behind-nginx.mjs': /^(\/(once\/|direct\/)? (up|down)load: same\n){6}$/,
+  'lines.mjs': /^10 clients, \d+ lines each: all came back as they were sent\n$/,
+  'onread.mjs': /^64 MiB through a buffer of 64 KiB\nwhat arrived is what was sent\n$/,
+  'stats.mjs':
+    /^engine: epoll\nconnected: 100\naccepted: 100\nbytesRead: 2560000\nbytesWritten: 2560000\nwakeups: \d+\ncompletions: \d+\nflushes: \d+\nsyscalls: \d+\nsystem calls per round trip, both ends together: \d+\.\d\d\n$/,
+};
+
+test('there is an expectation for every example', () => {
+  const programs = readdirSync(examples).filter((file) => file.endsWith('.mjs'));
+  assert.deepEqual(programs.sort(), Object.keys(outputs));
+});
+
+for (const [file, expected] of Object.entries(outputs)) {
+  test(file, { timeout: 60_000 }, async (t) => {
+    const temporary = folder(t);
+    const env = { ...process.env, TMPDIR: temporary, NODE_OPTIONS: '', NODE_V8_COVERAGE: '' };
+    const output = await new Promise<{ stdout: string; stderr: string; code: number | string }>(
+      (resolve) => {
+        const program = path.join(examples, file);
+        const child = execFile(process.execPath, [program], { env }, (error, stdout, stderr) => {
+          resolve({ stdout, stderr, code: error?.code ?? 0 });
+        });
+        t.after(() => child.kill('SIGKILL'));
+      },
+    );
+    assert.deepEqual({ code: output.code, stderr: output.stderr }, { code: 0, stderr: '' });
+    assert.match(output.stdout, expected);
+    assert.deepEqual(readdirSync(temporary), []);
+  });
+}
+
+test('the README shows echo.mjs as it is', () => {
+  const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
+  const program = readFileSync(path.join(examples, 'echo.mjs'), 'utf8');
+  assert.ok(readme.includes('```js\n' + program + '```'));
+});

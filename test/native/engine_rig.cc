@@ -1,0 +1,217 @@
+#include "engine_rig.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "check.h"
+#include "engine/budgets.h"
+#include "engine/epoll_engine.h"
+#include "posix/message.h"
+#include "posix/socket.h"
+
+namespace afunix::test {
+
+using engine::Completion;
+using engine::CompletionKind;
+using engine::Submission;
+using engine::SubmissionKind;
+
+EngineRig::EngineRig()
+    : completions_(engine::kCompletionCapacity),
+      send_area_(engine::kSendAreaSize),
+      receive_area_(engine::kReceiveAreaSize),
+      slabs_(engine::kSlabCount, std::vector<std::byte>(engine::kReadSize)) {
+  const engine::EngineMemory memory{.completions = completions_,
+                                    .send_area = send_area_,
+                                    .receive_area = receive_area_,
+                                    .host = this};
+  auto opened = engine::EpollEngine::Open(memory);
+  CHECK_OK(opened);
+  engine_ = std::move(opened).value();
+}
+
+EngineRig::~EngineRig() { engine_->Shutdown(); }
+
+bool EngineRig::Awake() const { return Polls(engine_->descriptor(), POLLIN); }
+
+std::vector<Event> EngineRig::Round(int timeout_ms) {
+  pollfd polled{.fd = engine_->descriptor(), .events = POLLIN, .revents = 0};
+  ::poll(&polled, 1, timeout_ms);
+  engine_->SetAttended(true);
+  const size_t count = engine_->Collect();
+  std::vector<Event> events;
+  for (size_t i = 0; i < count; ++i) events.push_back(Read(completions_[i]));
+  // Whatever the engine does with its tables later must not reach what was told.
+  std::fill(receive_area_.begin(), receive_area_.end(), std::byte{0xdb});
+  engine_->SetAttended(false);
+  if (engine_->HasWork()) engine_->Wake();
+  log_.insert(log_.end(), events.begin(), events.end());
+  return events;
+}
+
+bool EngineRig::RunUntil(const std::function<bool()>& done) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!done()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    Round(5);
+  }
+  return true;
+}
+
+void EngineRig::Settle() {
+  for (int rounds = 0; rounds < 10'000 && Awake(); ++rounds) Round();
+}
+
+std::optional<Event> EngineRig::Take(int32_t handle, CompletionKind kind) {
+  const auto found = std::find_if(log_.begin(), log_.end(), [&](const Event& event) {
+    return event.handle == handle && event.kind == kind;
+  });
+  if (found == log_.end()) return std::nullopt;
+  Event event = *found;
+  log_.erase(found);
+  return event;
+}
+
+size_t EngineRig::Count(int32_t handle, CompletionKind kind) const {
+  return static_cast<size_t>(std::count_if(log_.begin(), log_.end(), [&](const Event& event) {
+    return event.handle == handle && event.kind == kind;
+  }));
+}
+
+Event EngineRig::Await(int32_t handle, CompletionKind kind) {
+  if (!RunUntil([&] { return Count(handle, kind) > 0; })) {
+    check::Fail(__FILE__, __LINE__,
+                "no completion of kind " + std::to_string(static_cast<int>(kind)) + " on handle " +
+                    std::to_string(handle));
+    return {};
+  }
+  return *Take(handle, kind);
+}
+
+std::string EngineRig::TakeReceived(int32_t handle) { return std::exchange(received_[handle], {}); }
+
+size_t EngineRig::ReceivedSize(int32_t handle) const {
+  const auto found = received_.find(handle);
+  return found == received_.end() ? 0 : found->second.size();
+}
+
+int32_t EngineRig::Submit(int32_t handle, SubmissionKind kind, int32_t offset, int32_t length) {
+  Submission submission{handle, static_cast<int32_t>(kind), offset, length};
+  engine_->Submit({&submission, 1});
+  return submission.offset;
+}
+
+int32_t EngineRig::Write(int32_t handle, std::string_view text) {
+  // Somewhere inside, so that the offset matters.
+  constexpr size_t kOffset = 24;
+  if (text.size() + kOffset > send_area_.size()) return -E2BIG;
+  std::memcpy(send_area_.data() + kOffset, text.data(), text.size());
+  const int32_t outcome =
+      Submit(handle, SubmissionKind::kWrite, kOffset, static_cast<int32_t>(text.size()));
+  // The area belongs to the next flush now.
+  std::fill(send_area_.begin(), send_area_.begin() + static_cast<ptrdiff_t>(kOffset + text.size()),
+            std::byte{0xdb});
+  return outcome;
+}
+
+int32_t EngineRig::WritePayload(int32_t handle, std::vector<std::string> parts) {
+  size_t length = 0;
+  for (const std::string& part : parts) length += part.size();
+  payloads_[handle] = std::move(parts);
+  return Submit(handle, SubmissionKind::kWritePayload, 0, static_cast<int32_t>(length));
+}
+
+int32_t EngineRig::ReadIntoTarget(int32_t handle, size_t size) {
+  targets_[handle] = std::vector<std::byte>(size);
+  return Submit(handle, SubmissionKind::kReadTargets, 0, 1);
+}
+
+EngineRig::Connection EngineRig::Make(Origin origin) {
+  Connection connection;
+  if (origin == Origin::kAdopted) {
+    auto pair = posix::SocketPair(posix::SocketType::kStream).value();
+    connection.handle = engine_->Adopt(std::move(pair[0])).value();
+    connection.peer = std::move(pair[1]);
+  } else if (origin == Origin::kConnected) {
+    const Listening listening = MakeListener();
+    connection.handle = engine_->Connect(listening.address, 0).value();
+    CHECK_EQ(Await(connection.handle, CompletionKind::kConnected).result, 0);
+    connection.peer = posix::Accept(listening.fd.get()).value();
+  } else {
+    const auto address = posix::UnixAddress::Abstract(UniqueName()).value();
+    const int32_t listener = engine_->Listen(address, {}).value();
+    connection.peer = posix::OpenSocket(posix::SocketType::kStream).value();
+    CHECK_OK(posix::Connect(connection.peer.get(), address));
+    connection.handle = Await(listener, CompletionKind::kAccepted).result;
+    Close(listener);
+    (void)Await(listener, CompletionKind::kClosed);
+  }
+  return connection;
+}
+
+std::span<std::byte> EngineRig::ReceiveTarget(int32_t handle) { return targets_[handle]; }
+
+std::span<std::byte> EngineRig::Slab(int32_t index) {
+  return slabs_.at(static_cast<size_t>(index));
+}
+
+size_t EngineRig::Payload(int32_t handle, size_t skip, std::span<iovec> parts) {
+  const auto found = payloads_.find(handle);
+  if (found == payloads_.end()) return 0;
+  size_t count = 0;
+  for (std::string& part : found->second) {
+    if (count == parts.size()) break;
+    if (skip >= part.size()) {
+      skip -= part.size();
+      continue;
+    }
+    parts[count++] = {part.data() + skip, part.size() - skip};
+    skip = 0;
+  }
+  return count;
+}
+
+Event EngineRig::Read(const Completion& row) {
+  Event event{.handle = row.handle,
+              .kind = static_cast<CompletionKind>(row.kind),
+              .result = row.result,
+              .offset = row.offset,
+              .bytes = {}};
+  const auto size = static_cast<size_t>(row.result);
+  if (event.kind == CompletionKind::kData) {
+    event.bytes =
+        Text(std::span(receive_area_).subspan(static_cast<size_t>(row.offset)).first(size));
+  } else if (event.kind == CompletionKind::kSlabData) {
+    event.bytes = Text(std::span(slabs_.at(static_cast<size_t>(row.offset))).first(size));
+  } else if (event.kind == CompletionKind::kTargetData) {
+    event.bytes = Text(std::span(targets_[row.handle]).first(size));
+  }
+  received_[row.handle] += event.bytes;
+  return event;
+}
+
+std::string Pattern(size_t size) {
+  std::string bytes(size, '\0');
+  uint32_t state = 1;
+  for (char& byte : bytes) {
+    state = state * 1664525 + 1013904223;
+    byte = static_cast<char>(state >> 24);
+  }
+  return bytes;
+}
+
+std::string Drain(const posix::Fd& peer) {
+  std::string bytes;
+  std::vector<std::byte> buffer(65'536);
+  for (;;) {
+    const auto got = posix::Receive(peer.get(), buffer);
+    if (!got.ok() || got.value() == 0) return bytes;
+    bytes += Text(std::span(buffer).first(got.value()));
+  }
+}
+
+}  // namespace afunix::test

@@ -1,0 +1,65 @@
+// What a program written with `import` sees. Compiled, never run.
+import { type Duplex, Readable, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type nodeNet from 'node:net';
+import net, {
+  configure,
+  connect,
+  createConnection,
+  createServer,
+  features,
+  isIP,
+  Server,
+  Socket,
+  stats,
+} from 'afunix';
+
+const takesDuplex = (_: Duplex): void => {};
+const takesWritable = (_: Writable): void => {};
+
+// A socket goes wherever a stream is wanted.
+const socket = connect('/run/x.sock');
+takesDuplex(socket);
+takesWritable(socket);
+void pipeline(Readable.from(['x']), socket);
+takesDuplex(new Socket());
+takesDuplex(net.createConnection({ path: '/run/x.sock' }));
+const same: Socket = createConnection('/run/x.sock', () => {});
+same.on('data', (chunk) => chunk.length);
+same.on('error', (error) => error.message);
+same.once('close', (hadError: boolean) => hadError);
+
+// The verbs chain as net's do.
+const chained: Socket = same.setTimeout(10).ref().unref().setNoDelay().setKeepAlive();
+const wrote: boolean = chained.write('x', 'utf8', () => {});
+const bytes: number = chained.bytesRead + chained.bytesWritten;
+
+const server: Server = createServer({ allowHalfOpen: true }, (connection) => {
+  const accepted: Socket = connection;
+  accepted.pipe(accepted);
+});
+server.listen({ path: '/run/x.sock', mode: 0o660 }, () => {});
+const constructed: Server = new Server();
+server.listen(8080, '127.0.0.1');
+server.on('connection', (connection) => connection.end());
+server.close((error) => error?.message);
+
+// TCP and IP are node:net's own.
+const version: number = isIP('::1');
+const list: nodeNet.BlockList = new net.BlockList();
+
+// What afunix adds.
+const engine: 'epoll' | 'io_uring' | 'net' = stats().engine;
+const roundTrips: number = stats().wakeups;
+configure({ engine: 'epoll', busyPoll: 50 });
+
+// @ts-expect-error no such engine
+configure({ engine: 'kqueue' });
+// @ts-expect-error a path is a string
+connect({ path: 7 });
+// @ts-expect-error stats are read, not written
+stats().engine = 'epoll';
+// @ts-expect-error nothing like this exists
+net.createTunnel();
+
+export { bytes, constructed, engine, features, list, roundTrips, version, wrote };
