@@ -4,7 +4,7 @@
 //     --node <binary>       the Node to test with (default: this one)
 //     --without <path>      leave out files below this path; said out loud
 //     --timeout <seconds>   per file (default 120)
-//     --concurrency <n>     files at a time (default: the number of cores)
+//     --concurrency <n>     files at a time (default: two per core; most of a test is waiting)
 //     --verbose             every test's name, not only those of failing files
 //
 // `node --test` is not used for the whole: Node 26 gives a file that never ends all the time in the
@@ -22,7 +22,7 @@ const { values: options, positionals: filters } = parseArgs({
     node: { type: 'string', default: process.execPath },
     without: { type: 'string', multiple: true, default: [] },
     timeout: { type: 'string', default: '120' },
-    concurrency: { type: 'string', default: String(jobs) },
+    concurrency: { type: 'string', default: String(2 * jobs) },
     verbose: { type: 'boolean', default: false },
   },
 });
@@ -52,7 +52,9 @@ function compiled(file) {
   }
   return output;
 }
-const queue = chosen.map((file) => ({ file, output: compiled(file) }));
+const queue = chosen
+  .map((file) => ({ file, output: compiled(file) }))
+  .sort((a, b) => Number(b.file.startsWith(slow.folder)) - Number(a.file.startsWith(slow.folder)));
 
 const counted = ['tests', 'suites', 'pass', 'fail', 'cancelled', 'skipped', 'todo'];
 const totals = Object.fromEntries(counted.map((name) => [name, 0]));

@@ -51,9 +51,7 @@ export function errnoException(status: number, syscall: string, address?: string
 /** `listen EADDRINUSE: address already in use /run/x.sock`: what `net` reports for a listener. */
 export function listenException(status: number, address: string | undefined): SystemError {
   const where = address === undefined ? '' : ` ${address}`;
-  const error = new Error(
-    `listen ${codeOf(status)}: ${systemErrorMessage(status)}${where}`,
-  );
+  const error = new Error(`listen ${codeOf(status)}: ${systemErrorMessage(status)}${where}`);
   Error.captureStackTrace(error, listenException);
   // The fields in the order in which `net` has them.
   Object.assign(error, { code: codeOf(status), errno: status });

@@ -60,7 +60,16 @@ export function stats(): Stats {
   const counters = new Float64Array(8);
   if (native !== null && isAttached()) engine().counters(counters);
   const [connected, accepted, bytesRead, bytesWritten, wakeups, completions, flushes, syscalls] =
-    counters as unknown as readonly [number, number, number, number, number, number, number, number];
+    counters as unknown as readonly [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
   return {
     engine: native === null ? 'net' : chosenEngine().engine,
     connected,

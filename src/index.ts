@@ -42,20 +42,21 @@ export const {
   setDefaultAutoSelectFamilyAttemptTimeout,
 } = nodeNet;
 
-const own = {
-  configure,
-  connect,
-  createConnection,
-  createServer,
-  features,
-  Server,
-  Socket,
-  socketpair,
-  stats,
-  Stream,
-};
+/** What is ours where `node:net` has a name too, and beside it. */
+export interface Own {
+  configure: typeof configure;
+  connect: typeof connect;
+  createConnection: typeof createConnection;
+  createServer: typeof createServer;
+  features: typeof features;
+  Server: typeof Server;
+  Socket: typeof Socket;
+  socketpair: typeof socketpair;
+  stats: typeof stats;
+  Stream: typeof Stream;
+}
 
-type Afunix = Omit<typeof nodeNet, keyof typeof own> & typeof own;
+export type Afunix = Omit<typeof nodeNet, keyof Own> & Own;
 
 // Whatever else the `net` of this Node has, under `require` as well.
 for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(nodeNet))) {

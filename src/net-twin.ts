@@ -21,7 +21,7 @@ function takeMethods(object: object, ours: object, theirs: object): void {
   }
   for (const key of Reflect.ownKeys(theirs)) {
     if (overridden.has(key)) continue;
-    const descriptor = Object.getOwnPropertyDescriptor(theirs, key)!;
+    const descriptor = Object.getOwnPropertyDescriptor(theirs, key);
     Object.defineProperty(object, key, { ...descriptor, configurable: true });
   }
 }

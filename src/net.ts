@@ -6,9 +6,17 @@ import diagnostics from 'node:diagnostics_channel';
 import net from 'node:net';
 import { normalizeArguments, packArguments } from './arguments';
 import { native } from './binding';
-import { Server as AfunixServer, type ConnectionListener, type ServerConstructor } from './server/server';
+import {
+  Server as AfunixServer,
+  type ConnectionListener,
+  type ServerConstructor,
+} from './server/server';
 import type { ServerOptions } from './server/options';
-import { Socket as AfunixSocket, type Socket as SocketType, type SocketConstructor } from './socket/socket';
+import {
+  Socket as AfunixSocket,
+  type Socket as SocketType,
+  type SocketConstructor,
+} from './socket/socket';
 import type { SocketConnectOptions, SocketOptions } from './socket/options';
 
 export const Socket: SocketConstructor =
@@ -37,7 +45,7 @@ function connectAnywhere(...args: unknown[]): unknown {
   if (native === null || (options['path'] === undefined && options['port'] !== undefined)) {
     return Reflect.apply(net.connect as (...forwarded: unknown[]) => net.Socket, net, args);
   }
-  const socket = new Socket(options as SocketOptions);
+  const socket = new Socket(options);
   if (clientChannel.hasSubscribers) clientChannel.publish({ socket });
   if (typeof options['timeout'] === 'number' && options['timeout'] > 0) {
     socket.setTimeout(options['timeout']);

@@ -32,6 +32,8 @@ struct Endpoint {
   bool closed = false;
   // The descriptor came from outside and may have duplicates elsewhere.
   bool adopted = false;
+  // The kernel lets nobody send descriptors to it (and to what it accepts).
+  bool descriptors_refused = false;
   int32_t handle = -1;
   posix::Fd fd;
 };

@@ -3,17 +3,19 @@
 
 #include "engine/budgets.h"
 #include "engine/epoll_engine.h"
+#include "posix/ancillary.h"
 #include "posix/socket.h"
 
 namespace afunix::engine {
 
 posix::Result<int32_t> EpollEngine::Connect(const posix::UnixAddress& address, int64_t patience) {
-  ++counters_.syscalls;
+  counters_.syscalls += 2;
   auto opened = posix::OpenSocket(posix::SocketType::kStream);
   if (!opened.ok()) return opened.error();
   auto owned = std::make_unique<StreamSocket>();
   StreamSocket& socket = *owned;
   socket.fd = std::move(opened).value();
+  socket.descriptors_refused = posix::RefuseDescriptors(socket.fd.get()).ok();
   const int32_t handle = endpoints_.Insert(std::move(owned));
   BeginConnecting(socket, address, patience);
   return handle;

@@ -12,7 +12,7 @@ namespace {
 constexpr uint64_t kWakeTag = ~uint64_t{0};
 constexpr uint64_t kTimerTag = ~uint64_t{1};
 
-constexpr uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLET;
+constexpr uint32_t kReadEvents = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 
 }  // namespace
 
@@ -163,6 +163,7 @@ void EpollEngine::NoteEvent(const epoll_event& event) {
   if (endpoint->kind == Endpoint::Kind::kStream) {
     auto& socket = static_cast<StreamSocket&>(*endpoint);
     if ((event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) socket.hung_up = true;
+    if ((event.events & EPOLLPRI) != 0) socket.has_out_of_band = true;
     if ((event.events & EPOLLHUP) != 0) socket.peer_gone = true;
     if ((event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) socket.writable = true;
     if ((event.events & ~static_cast<uint32_t>(EPOLLOUT)) != 0) socket.ready = true;

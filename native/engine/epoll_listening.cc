@@ -3,17 +3,19 @@
 
 #include "engine/budgets.h"
 #include "engine/epoll_engine.h"
+#include "posix/ancillary.h"
 #include "posix/socket.h"
 
 namespace afunix::engine {
 
 posix::Result<int32_t> EpollEngine::Listen(const posix::UnixAddress& address,
                                            const ListenOptions& options) {
-  counters_.syscalls += 3;
+  counters_.syscalls += 4;
   auto opened = posix::OpenSocket(posix::SocketType::kStream);
   if (!opened.ok()) return opened.error();
   auto listener = std::make_unique<Listener>();
   listener->fd = std::move(opened).value();
+  listener->descriptors_refused = posix::RefuseDescriptors(listener->fd.get()).ok();
   if (auto bound = posix::Bind(listener->fd.get(), address); !bound.ok()) return bound.error();
   if (address.kind() == posix::UnixAddress::Kind::kPathname) {
     auto file = posix::SocketFile::Remember(std::string(address.name()));
@@ -94,6 +96,7 @@ bool EpollEngine::TellAccepted(Listener& listener, posix::Fd fd) {
   auto owned = std::make_unique<StreamSocket>();
   StreamSocket& socket = *owned;
   socket.fd = std::move(fd);
+  socket.descriptors_refused = listener.descriptors_refused;
   const int32_t handle = endpoints_.Insert(std::move(owned));
   if (!Watch(socket).ok()) {
     endpoints_.Erase(handle);

@@ -35,6 +35,8 @@ struct StreamSocket final : Endpoint {
   bool hung_up = false;
   // Both directions are shut: what is queued is all that will ever come.
   bool peer_gone = false;
+  // The peer has sent MSG_OOB, which no part of this library reads; the kernel skips it.
+  bool has_out_of_band = false;
   // End or error was reported; there is nothing left to read.
   bool ended = false;
   // The kernel has room again, or an error to tell, for what is pending.

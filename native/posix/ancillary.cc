@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "posix/kernel_constants.h"
+#include "posix/socket.h"
 
 namespace afunix::posix {
 namespace {
@@ -80,5 +81,7 @@ AncillaryReader::AncillaryReader(std::span<const std::byte> control) {
     }
   });
 }
+
+Status RefuseDescriptors(int fd) { return SetIntOption(fd, SOL_SOCKET, kPassRights, 0); }
 
 }  // namespace afunix::posix

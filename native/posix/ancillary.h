@@ -33,6 +33,10 @@ class AncillaryWriter {
   std::vector<std::byte> buffer_;
 };
 
+// Nobody can send descriptors to `fd` any more: sendmsg(2) fails with EPERM at the sender. Accepted sockets
+// inherit it from their listener. Linux 6.16; ENOPROTOOPT before.
+[[nodiscard]] Status RefuseDescriptors(int fd);
+
 // Memory for control messages of at most `descriptors` descriptors (and credentials if asked for).
 // Its size is CMSG_LEN of the last part and not CMSG_SPACE: the padding would admit one descriptor
 // more when the number is odd.

@@ -24,6 +24,12 @@ inline constexpr int kPeerPidFd = SO_PEERPIDFD;
 inline constexpr int kPeerPidFd = 77;   // Linux 6.5
 #endif
 
+#ifdef SO_PASSRIGHTS
+inline constexpr int kPassRights = SO_PASSRIGHTS;
+#else
+inline constexpr int kPassRights = 83;  // Linux 6.16
+#endif
+
 #ifdef SCM_PIDFD
 inline constexpr int kScmPidFd = SCM_PIDFD;
 #else

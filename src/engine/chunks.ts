@@ -44,7 +44,7 @@ function pooled(offset: number, length: number): Buffer {
     // Both offsets are multiples of 8; what is copied beyond the end is overwritten by the next chunk.
     let from = offset >> 2;
     const last = from + ((length + 3) >> 2);
-    for (let to = start >> 2; from < last; ) poolWords[to++] = receiveWords[from++]!;
+    for (let to = start >> 2; from < last;) poolWords[to++] = receiveWords[from++];
   } else {
     receiveArea.copy(pool, start, offset, offset + length);
   }
@@ -65,7 +65,7 @@ export function chunkFromArea(offset: number, length: number): Buffer {
 
 /** The first `length` bytes of slab `index`, as the user's own. */
 export function chunkFromSlab(index: number, length: number): Buffer {
-  const slab = slabs[index]!;
+  const slab = slabs[index];
   if (length * 2 < READ_SIZE) return exactly(slab, 0, length);
   slabs[index] = Buffer.allocUnsafeSlow(READ_SIZE);
   return length === READ_SIZE ? slab : slab.subarray(0, length);

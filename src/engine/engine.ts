@@ -138,7 +138,7 @@ export function submitWrite(handle: number, owner: HandleOwner, length: number):
     // Neighbouring writes of one socket leave in one system call.
     const last = (submitted - 1) * SUBMISSION.width;
     if (submissions[last] === handle && submissions[last + 1] === Ask.write) {
-      submissions[last + 3]! += length;
+      submissions[last + 3] += length;
       return;
     }
   }
@@ -158,11 +158,11 @@ export function flush(): void {
   submitted = 0;
   sendUsed = 0;
   for (let row = 0; row < count * SUBMISSION.width; row += SUBMISSION.width) {
-    const kind = submissions[row + 1]!;
+    const kind = submissions[row + 1];
     if (kind > Ask.writePayload) continue;
-    const owner = owners[submissions[row]!];
+    const owner = owners[submissions[row]];
     if (owner === undefined) continue;
-    const outcome = submissions[row + 2]!;
+    const outcome = submissions[row + 2];
     owner.unflushed = 0;
     if (outcome === PENDING) {
       owner.blocked = true;
@@ -181,7 +181,7 @@ export function flush(): void {
 /** Passes outcomes on to their owners. */
 function settle(): void {
   while (settledCursor < settled.length) {
-    const owner = settled[settledCursor++]!;
+    const owner = settled[settledCursor++];
     // It may have been passed on already, see Connection.settleNow.
     if (!owner.settling) continue;
     owner.settling = false;
@@ -222,15 +222,15 @@ function dispatch(count: number): void {
 }
 
 function deliver(row: number): void {
-  const handle = completions[row]!;
+  const handle = completions[row];
   const owner = owners[handle];
-  const result = completions[row + 3]!;
+  const result = completions[row + 3];
   switch (completions[row + 1]) {
     case Happened.data:
-      owner?.onData(completions[row + 2]!, result);
+      owner?.onData(completions[row + 2], result);
       return;
     case Happened.slabData:
-      owner?.onSlabData(completions[row + 2]!, result);
+      owner?.onSlabData(completions[row + 2], result);
       return;
     case Happened.targetData:
       owner?.onTargetData(result);
@@ -263,7 +263,7 @@ function deliver(row: number): void {
       owner?.onClosed();
       return;
     case Happened.dropped:
-      owner?.onDropped(result, completions[row + 2]!);
+      owner?.onDropped(result, completions[row + 2]);
       return;
   }
 }

@@ -193,7 +193,11 @@ export class ServerMethods extends EventEmitter {
     return this;
   }
 
-  override [EventEmitter.captureRejectionSymbol](error: Error, event: string, ...args: unknown[]): void {
+  override [EventEmitter.captureRejectionSymbol](
+    error: Error,
+    event: string,
+    ...args: unknown[]
+  ): void {
     const [socket] = args;
     if (event === 'connection' && socket instanceof SocketMethods) socket.destroy(error);
     else this.emit('error', error);

@@ -2,6 +2,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import type net from 'node:net';
 import { Duplex } from 'node:stream';
+import { inspect } from 'node:util';
 import { encodeAddress, isPadded, type AbstractLength } from '../address';
 import { normalizeArguments, unpackArguments, type LooseOptions } from '../arguments';
 import { engine } from '../engine/engine';
@@ -19,6 +20,7 @@ import {
   type ConnectionUser,
   type Piece,
 } from './connection';
+import { lengthOf, STRING_ENCODINGS } from './encodings';
 import type { IdleTimer } from './idle-timer';
 import type { SocketOptions } from './options';
 import type { UserBuffer } from './user-buffer';
@@ -86,7 +88,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
       throw codedError(
         RangeError,
         'ERR_OUT_OF_RANGE',
-        `The value of "options.connectTimeout" is out of range. It must be a non-negative number of milliseconds. Received ${String(patience)}`,
+        `The value of "options.connectTimeout" is out of range. It must be a non-negative number of milliseconds. Received ${inspect(patience)}`,
       );
     }
     const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
@@ -350,7 +352,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
       return;
     }
     // A peer that is gone already makes this fail; the stream is finished all the same.
-    this[kConnection]!.shutdown(() => callback());
+    this[kConnection]?.shutdown(() => callback());
   }
 
   // Ending
@@ -385,11 +387,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
 
   resetAndDestroy(): this {
     if (this[kConnection] !== null) {
-      throw codedError(
-        TypeError,
-        'ERR_INVALID_HANDLE_TYPE',
-        'This handle type cannot be sent',
-      );
+      throw codedError(TypeError, 'ERR_INVALID_HANDLE_TYPE', 'This handle type cannot be sent');
     }
     this.destroy(codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed'));
     return this;
@@ -498,16 +496,8 @@ export class SocketMethods extends Duplex implements ConnectionUser {
   get bytesWritten(): number | undefined {
     const { writableBuffer } = this as unknown as { writableBuffer?: readonly Piece[] };
     if (writableBuffer === undefined) return undefined;
-    let bytes = this._bytesDispatched;
-    for (const piece of writableBuffer) bytes += pieceLength(piece);
-    const pending = this._pendingData;
-    if (typeof pending === 'string') {
-      bytes += Buffer.byteLength(pending, this._pendingEncoding as BufferEncoding);
-    } else if (pending instanceof Uint8Array) {
-      bytes += pending.byteLength;
-    } else if (pending !== null) {
-      for (const piece of pending) bytes += pieceLength(piece);
-    }
+    let bytes = this._bytesDispatched + lengthOf(this._pendingData, this._pendingEncoding);
+    for (const { chunk, encoding } of writableBuffer) bytes += lengthOf(chunk, encoding);
     return bytes;
   }
 
@@ -536,28 +526,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
   }
 }
 
-/** Encodings that Buffer writes without a second thought; anything else is for Writable to complain about. */
-const STRING_ENCODINGS = new Set<string>([
-  'utf8',
-  'utf-8',
-  'latin1',
-  'binary',
-  'ascii',
-  'hex',
-  'base64',
-  'base64url',
-  'utf16le',
-  'utf-16le',
-  'ucs2',
-  'ucs-2',
-]);
-
-// eslint-disable-next-line @typescript-eslint/unbound-method
 const ownWrite = SocketMethods.prototype._write;
-
-function pieceLength({ chunk, encoding }: Piece): number {
-  return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.byteLength;
-}
 
 function emitClose(socket: SocketMethods): void {
   socket.emit('close');
@@ -598,4 +567,3 @@ for (const name of [
 ] as const) {
   Object.defineProperty(SocketMethods.prototype, name, { enumerable: true });
 }
-

@@ -33,7 +33,7 @@ export class UserBuffer {
   deliver(socket: object, length: number): boolean {
     const buffer = this.current;
     if (buffer === undefined) return true;
-    const goOn = Reflect.apply(this.callback, socket, [length, buffer]) !== false;
+    const goOn = Reflect.apply(this.callback, socket, [length, buffer]);
     if (this.generate !== null) this.current = this.next() ?? this.current;
     return goOn;
   }

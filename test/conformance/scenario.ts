@@ -101,6 +101,7 @@ async function perform(
   options: ScenarioOptions,
 ): Promise<Performance> {
   const net = load(implementation) as Net;
+  if (implementation === 'afunix') assert.notEqual(net.Socket, (load('node:net') as Net).Socket, 'nothing to compare');
   await warmUp(implementation, net);
 
   const before = openDescriptors();
@@ -181,7 +182,7 @@ function createStage(
       for (let quiet = 0; quiet < quietRounds; quiet += 1) {
         const known = entries;
         for (let turn = 0; turn < 3; turn += 1) await immediate();
-        await delay(3);
+        await delay(1);
         if (entries !== known) quiet = 0;
       }
     },

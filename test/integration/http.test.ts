@@ -148,7 +148,7 @@ test('100 connections at once, a request on each', { timeout: 60_000 }, async (t
     Array.from({ length: 100 }, async (_, i) => {
       const data = bytes(10_000, i + 1);
       const { body } = await answer(
-        { method: 'POST', agent: false, createConnection: () => net.connect(path) },
+        { method: 'POST', createConnection: () => net.connect(path) },
         data,
       );
       assert.ok(body.equals(data));

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { test, type TestContext } from 'node:test';
 import { serveHttp, type HttpEnd } from './http-over-afunix';
 import { type Nginx, sharedFolder, startNginx } from './nginx';
@@ -26,8 +25,14 @@ const handler: http.RequestListener = (request, response) => {
       () => response.destroy(),
     );
   } else {
-    response.setHeader('x-transfer-encoding', request.headers['transfer-encoding'] ?? 'none');
-    pipeline(request, response).catch(() => response.destroy());
+    // Only when all of it is there: nginx does not send and receive at the same time.
+    collected(request).then(
+      (body) => {
+        response.setHeader('x-transfer-encoding', request.headers['transfer-encoding'] ?? 'none');
+        response.end(body);
+      },
+      () => response.destroy(),
+    );
   }
 };
 
@@ -223,13 +228,17 @@ test(
   'nginx ends gracefully: a request under way is answered first',
   { timeout: TIMEOUT },
   async (t) => {
-    const { nginx } = await site(t);
-    const request = http.request({ socketPath: nginx.front, path: '/direct/', method: 'POST' });
-    request.write('first half, ');
-    const [response] = (await happens(request, 'response')) as [http.IncomingMessage];
+    const { nginx, server } = await site(t);
+    let begun: (response: http.ServerResponse) => void = () => {};
+    const beginning = new Promise<http.ServerResponse>((resolve) => (begun = resolve));
+    server.http.removeAllListeners('request');
+    server.http.on('request', (_request, response) => begun(response));
+    const answer = ask(nginx, { path: '/' });
+    const response = await beginning;
     const stopped = nginx.stop('SIGQUIT');
-    request.end('second half');
-    assert.equal((await collected(response)).toString(), 'first half, second half');
+    await nginx.logged('gracefully shutting down');
+    response.end('late but complete');
+    assert.equal((await answer).body.toString(), 'late but complete');
     await stopped;
   },
 );

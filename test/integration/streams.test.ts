@@ -7,6 +7,7 @@ import {
   type CipherGCM,
   type DecipherGCM,
 } from 'node:crypto';
+import { on } from 'node:events';
 import type { Server, Socket } from 'node:net';
 import { Duplex, PassThrough, Readable, Transform } from 'node:stream';
 import type { ReadableStream, WritableStream } from 'node:stream/web';
@@ -146,60 +147,54 @@ test(
 test('for await over the connections of a server', async (t) => {
   const path = address(t);
   const server = await listening(t, net.createServer(), path);
-  const texts: string[] = [];
-  const clients = ['one', 'two', 'three'].map((text) => {
-    const client = net.connect(path);
-    client.end(text);
-    return client;
-  });
-  const connections = (async function* (): AsyncGenerator<Socket> {
-    for (let i = 0; i < clients.length; i += 1) {
-      const [socket] = (await happens(server, 'connection')) as [Socket];
-      yield socket;
-    }
-  })();
-  const reading: Promise<void>[] = [];
-  for await (const socket of connections) {
-    reading.push(collected(socket).then((all) => void texts.push(all.toString())));
+  const connections = on(server, 'connection') as AsyncIterable<[Socket]>;
+  const texts = ['one', 'two', 'three'];
+  for (const text of texts) net.connect(path).end(text);
+  const received: Promise<string>[] = [];
+  for await (const [socket] of connections) {
+    received.push(collected(socket).then((all) => all.toString()));
+    if (received.length === texts.length) break;
   }
-  await Promise.all(reading);
-  assert.deepEqual(texts.sort(), ['one', 'three', 'two']);
+  assert.deepEqual(await Promise.all(received), texts);
 });
 
 test('Duplex.toWeb() on both ends', { timeout: 60_000 }, async (t) => {
-  const { client, peer } = await ends(t, { allowHalfOpen: true });
-  interface Pair {
-    readable: ReadableStream<Uint8Array>;
-    writable: WritableStream<Uint8Array>;
-  }
-  const left = Duplex.toWeb(client) as unknown as Pair;
-  const right = Duplex.toWeb(peer) as unknown as Pair;
+  const { client, peer } = await ends(t);
+  const left = webStreams(client);
+  const right = webStreams(peer);
   const data = bytes(4 * MEGABYTE, 6);
-  const echoing = right.readable.pipeTo(right.writable);
+  // How this ends when both directions do is the business of Node's adapters.
+  const echoing = right.readable.pipeTo(right.writable).catch(() => {});
+  const writer = left.writable.getWriter();
   const sending = (async () => {
-    const writer = left.writable.getWriter();
     for (let offset = 0; offset < data.length; offset += 100_000) {
       await writer.ready;
       await writer.write(data.subarray(offset, offset + 100_000));
     }
-    await writer.close();
   })();
   const hash = createHash('sha256');
   let total = 0;
   const reader = left.readable.getReader();
-  // On a half-open socket the web stream of some Node versions never ends: the count does.
   while (total < data.length) {
     const { done, value } = await reader.read();
-    if (done) break;
+    assert.ok(!done, `the end after ${total} bytes`);
     hash.update(value);
     total += value.length;
   }
   assert.equal(total, data.length);
   assert.equal(hash.digest('hex'), sha256(data));
   await sending;
-  client.destroy();
-  await echoing.catch(() => {});
+  await writer.close();
+  assert.equal((await reader.read()).done, true);
+  await echoing;
 });
+
+function webStreams(socket: Socket): {
+  readable: ReadableStream<Uint8Array>;
+  writable: WritableStream<Uint8Array>;
+} {
+  return Duplex.toWeb(socket) as ReturnType<typeof webStreams>;
+}
 
 test('Duplex.fromWeb() of a socket made a web stream', async (t) => {
   const { client, peer } = await ends(t, { allowHalfOpen: true });
