@@ -156,7 +156,9 @@ function runOne(program, sentences) {
       process.stdout.write(`# ${basename(program)}\n${text}`);
       if (code === 0) return resolve({ passed, failed });
       if (failed > 0) return resolve({ passed, failed });
-      process.stdout.write(`not ok - ${basename(program)} ended with ${signal ?? `code ${code}`}\n`);
+      process.stdout.write(
+        `not ok - ${basename(program)} ended with ${signal ?? `code ${code}`}\n`,
+      );
       resolve({ passed, failed: 1 });
     });
   });
@@ -166,7 +168,7 @@ async function runAll(programs, sentences) {
   const waiting = [...programs];
   const total = { passed: 0, failed: 0 };
   const worker = async () => {
-    for (let program; (program = waiting.shift()) !== undefined; ) {
+    for (let program; (program = waiting.shift()) !== undefined;) {
       const { passed, failed } = await runOne(program, sentences);
       total.passed += passed;
       total.failed += failed;

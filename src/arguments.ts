@@ -38,14 +38,20 @@ const kNormalized = Symbol('normalized');
 
 /** As the one argument of `Socket.prototype.connect`, which is what `net.connect` passes and what patches of it expect. */
 export function packArguments({ options, callback }: NormalizedArguments): unknown[] {
-  return Object.assign([options, callback], { [kNormalized]: true });
+  const packed: unknown[] & { [kNormalized]?: true } = [options, callback];
+  packed[kNormalized] = true;
+  return packed;
 }
 
 /** What `packArguments`, or `net._normalizeArgs`, packed; both leave a mark. */
 export function unpackArguments(args: readonly unknown[]): readonly unknown[] {
   const [first] = args;
-  const packed = Array.isArray(first) && Object.getOwnPropertySymbols(first).length > 0;
-  return packed ? first.filter((part) => part !== null) : args;
+  if (!Array.isArray(first)) return args;
+  const packed =
+    Object.hasOwn(first, kNormalized) || Object.getOwnPropertySymbols(first).length > 0;
+  if (!packed) return args;
+  const [options, callback] = first as unknown[];
+  return typeof callback === 'function' ? [options, callback] : [options];
 }
 
 /** The backlog among positional arguments: (path, backlog) or (port, host, backlog). */

@@ -24,4 +24,7 @@ export const {
 } = afunix;
 
 export type * from './index.js';
+// The names that are a value and a type.
+export type Socket = import('./index.js').Socket;
+export type Server = import('./index.js').Server;
 export default afunix.default;

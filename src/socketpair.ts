@@ -3,10 +3,12 @@ import { missingBecause, native } from './binding';
 import { engine } from './engine/engine';
 import { codedError, errnoException } from './errors';
 import { Connection } from './socket/connection';
-import { kAccepted, Socket } from './socket/socket';
+import { AcceptedOptions, Socket } from './socket/socket';
 import type { SocketOptions } from './socket/options';
 
-/** socketpair(2). `options` are those of both sockets. Errors: EMFILE, ENFILE. */
+/**
+ * socketpair(2). `options` go to both: `allowHalfOpen`, high-water marks, `busyPoll`. Errors: EMFILE, ENFILE.
+ */
 export function socketpair(options: SocketOptions = {}): [Socket, Socket] {
   if (native === null) {
     throw codedError(
@@ -23,5 +25,15 @@ export function socketpair(options: SocketOptions = {}): [Socket, Socket] {
 }
 
 function makeSocket(handle: number, options: SocketOptions): Socket {
-  return new Socket({ ...options, [kAccepted]: new Connection(handle) } as SocketOptions);
+  const { allowHalfOpen, highWaterMark, busyPoll } = options;
+  return new Socket(
+    new AcceptedOptions(
+      new Connection(handle),
+      allowHalfOpen === true,
+      options.readableHighWaterMark ?? highWaterMark,
+      options.writableHighWaterMark ?? highWaterMark,
+      false,
+      busyPoll,
+    ),
+  );
 }

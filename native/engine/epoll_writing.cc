@@ -86,6 +86,11 @@ void EpollEngine::HalfClose(StreamSocket& socket) {
     return;
   }
   socket.shutdown_wanted = false;
+  if (socket.peer_gone) {
+    // There is nobody left to tell.
+    Defer(socket.handle, CompletionKind::kShutdown, 0);
+    return;
+  }
   ++counters_.syscalls;
   const auto done = posix::Shutdown(socket.fd.get(), SHUT_WR);
   Defer(socket.handle, CompletionKind::kShutdown, done.ok() ? 0 : done.error().Negative());

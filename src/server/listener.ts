@@ -46,7 +46,7 @@ export class Listener extends AsyncResource implements HandleOwner {
     else {
       // Made outside of the server's context: whoever listened is not who is served.
       const connection = new Connection(handle);
-      this.runInAsyncScope(() => user.accept(connection));
+      this.runInAsyncScope(accept, user, connection);
     }
   }
 
@@ -65,4 +65,8 @@ export class Listener extends AsyncResource implements HandleOwner {
   onWritten(): void {}
   onShutdown(): void {}
   onClosed(): void {}
+}
+
+function accept(this: ListenerUser, connection: Connection): void {
+  this.accept(connection);
 }

@@ -11,7 +11,7 @@ import { codedError, errnoException, listenException } from '../errors';
 import { listenAsNet } from '../net-twin';
 import type { Connection } from '../socket/connection';
 import { SocketMethods } from '../socket/methods';
-import { kAccepted, Socket } from '../socket/socket';
+import { AcceptedOptions, Socket } from '../socket/socket';
 import { Listener } from './listener';
 import type { ServerOptions } from './options';
 
@@ -115,16 +115,16 @@ export class ServerMethods extends EventEmitter {
       connection.close(() => undefined);
       return;
     }
-    const socket = new Socket({
-      [kAccepted]: connection,
-      allowHalfOpen: this.allowHalfOpen,
-      pauseOnCreate: this.pauseOnConnect,
-      readable: true,
-      writable: true,
-      readableHighWaterMark: this.highWaterMark,
-      writableHighWaterMark: this.highWaterMark,
-      busyPoll: this[kServerOptions].busyPoll,
-    } as object) as unknown as SocketMethods;
+    const socket = new Socket(
+      new AcceptedOptions(
+        connection,
+        this.allowHalfOpen,
+        this.highWaterMark,
+        this.highWaterMark,
+        this.pauseOnConnect,
+        this[kServerOptions].busyPoll,
+      ),
+    ) as unknown as SocketMethods;
     this._connections += 1;
     socket.server = this;
     socket._server = this;

@@ -21,7 +21,7 @@ import {
   type Piece,
 } from './connection';
 import { lengthOf, STRING_ENCODINGS } from './encodings';
-import type { IdleTimer } from './idle-timer';
+import { IdleTimer } from './idle-timer';
 import type { SocketOptions } from './options';
 import type { UserBuffer } from './user-buffer';
 
@@ -56,7 +56,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
   declare _sockname: null;
   declare _peername: null;
   declare [kConnection]: Connection | null;
-  declare [kIdle]: IdleTimer;
+  declare [kIdle]: IdleTimer | null;
   declare [kUserBuffer]: UserBuffer | null;
   declare [kOptions]: SocketOptions;
   declare [kBytesRead]: number;
@@ -365,7 +365,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.connecting = false;
-    this[kIdle].clear();
+    this[kIdle]?.clear();
     const connection = this[kConnection];
     const hadError = error !== null && error !== undefined;
     if (connection === null) {
@@ -402,6 +402,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
   setTimeout(milliseconds: number, callback?: () => void): this {
     if (this.destroyed) return this;
     this.timeout = milliseconds;
+    this[kIdle] ??= new IdleTimer();
     const duration = this[kIdle].set(milliseconds, callback, () => this._onTimeout());
     if (callback !== undefined) {
       if (duration === 0) this.removeListener('timeout', callback);
@@ -423,7 +424,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
   }
 
   _unrefTimer(): void {
-    this[kIdle].refresh();
+    this[kIdle]?.refresh();
   }
 
   // What TCP has and a Unix socket takes without effect

@@ -10,7 +10,6 @@ import { engine } from '../engine/engine';
 import { errnoException } from '../errors';
 import { openAsNet } from '../net-twin';
 import { Connection } from './connection';
-import { IdleTimer } from './idle-timer';
 import {
   kAttach,
   kBytesRead,
@@ -40,44 +39,85 @@ export interface SocketConstructor {
   readonly prototype: Socket;
 }
 
-/** A connection that exists already, accepted by a server or half of a pair; not for users. */
-export const kAccepted = Symbol('accepted');
+/** How a server, or socketpair(), makes a socket of a connection that exists already; not for users. */
+export class AcceptedOptions {
+  readonly emitClose = false;
+  readonly autoDestroy = true;
+  readonly decodeStrings = false;
 
-interface AcceptedOptions {
-  [kAccepted]?: Connection;
-  pauseOnCreate?: boolean;
+  constructor(
+    readonly connection: Connection,
+    readonly allowHalfOpen: boolean,
+    readonly readableHighWaterMark: number | undefined,
+    readonly writableHighWaterMark: number | undefined,
+    readonly pauseOnCreate: boolean,
+    readonly busyPoll: number | undefined,
+  ) {}
 }
 
 /** What `describe` says of a connected stream socket. */
 const CONNECTED_STREAM = 1;
 
-type GivenOptions = SocketOptions & AcceptedOptions & DuplexOptions;
+/** Node's types leave two of the stream's options out. */
+interface StreamOptions extends DuplexOptions {
+  readable?: boolean;
+  writable?: boolean;
+}
 
-function construct(this: unknown, options?: SocketOptions | number): unknown {
+type GivenOptions = SocketOptions & StreamOptions;
+
+const initializeDuplex = Duplex as unknown as (options: DuplexOptions) => void;
+
+function construct(this: unknown, options?: SocketOptions | AcceptedOptions | number): unknown {
   if (!(this instanceof SocketMethods)) return new Socket(options as SocketOptions);
-  const given = (typeof options === 'number' ? { fd: options } : (options ?? {})) as GivenOptions;
+  if (options instanceof AcceptedOptions) {
+    initialize(this, options, null);
+    // The stream's options are among them: a server makes one object for each connection, not two.
+    Reflect.apply(initializeDuplex, this, [options]);
+    this.on('end', onReadableEnd);
+    start(this, options.connection, options.pauseOnCreate);
+    return undefined;
+  }
+  const given: GivenOptions = typeof options === 'number' ? { fd: options } : (options ?? {});
   if (isForNet(given)) {
     openAsNet(this, SocketMethods.prototype, given);
     return undefined;
   }
   // Before Duplex, which destroys the socket at once if its signal was aborted beforehand.
-  initialize(this, given);
-  Reflect.apply(Duplex as unknown as (options: DuplexOptions) => void, this, [
-    {
-      ...given,
-      allowHalfOpen: Boolean(given.allowHalfOpen),
-      // 'close' is ours to emit, with its flag and once the descriptor is closed.
-      emitClose: false,
-      autoDestroy: true,
-      // Strings are encoded straight into the send area.
-      decodeStrings: false,
-    } satisfies DuplexOptions,
-  ]);
+  initialize(this, given, UserBuffer.from(given.onread));
+  Reflect.apply(initializeDuplex, this, [streamOptions(given)]);
   // It tells its user about that later, and is not destroyed until then.
   if (this.destroyed) this._undestroy();
   this.on('end', onReadableEnd);
-  open(this, given);
+  if (given.fd !== undefined) openDescriptor(this, given.fd, given);
   return undefined;
+}
+
+/** Methods that Duplex takes from its options. */
+const METHODS = ['construct', 'read', 'write', 'writev', 'final', 'destroy'] as const;
+
+/** What Duplex shall know. Field by field, because copying an object of unknown shape costs a microsecond. */
+function streamOptions(given: GivenOptions): StreamOptions {
+  const options: StreamOptions = {
+    allowHalfOpen: Boolean(given.allowHalfOpen),
+    // 'close' is ours to emit, with its flag and once the descriptor is closed.
+    emitClose: false,
+    autoDestroy: true,
+    // Strings are encoded straight into the send area.
+    decodeStrings: false,
+    readable: given.readable,
+    writable: given.writable,
+    highWaterMark: given.highWaterMark,
+    readableHighWaterMark: given.readableHighWaterMark,
+    writableHighWaterMark: given.writableHighWaterMark,
+    defaultEncoding: given.defaultEncoding,
+    encoding: given.encoding,
+    signal: given.signal,
+  };
+  for (const name of METHODS) {
+    if (typeof given[name] === 'function') return { ...given, ...options };
+  }
+  return options;
 }
 
 /** What `net` refuses, and descriptors that are not connected Unix stream sockets: it has the right error for each. */
@@ -89,7 +129,11 @@ function isForNet(options: GivenOptions): boolean {
   return !Number.isInteger(fd) || fd < 0 || engine().describe(fd) !== CONNECTED_STREAM;
 }
 
-function initialize(socket: SocketMethods, options: GivenOptions): void {
+function initialize(
+  socket: SocketMethods,
+  options: SocketOptions,
+  userBuffer: UserBuffer | null,
+): void {
   socket.connecting = false;
   socket._hadError = false;
   socket._parent = null;
@@ -99,8 +143,8 @@ function initialize(socket: SocketMethods, options: GivenOptions): void {
   socket._sockname = null;
   socket._peername = null;
   socket[kConnection] = null;
-  socket[kIdle] = new IdleTimer();
-  socket[kUserBuffer] = UserBuffer.from(options.onread);
+  socket[kIdle] = null;
+  socket[kUserBuffer] = userBuffer;
   socket[kOptions] = options;
   socket[kBytesRead] = 0;
   socket[kBytesWritten] = 0;
@@ -109,23 +153,20 @@ function initialize(socket: SocketMethods, options: GivenOptions): void {
   socket._server = null;
 }
 
-/** A socket made from a descriptor or by a server is connected from the start. */
-function open(socket: SocketMethods, options: GivenOptions): void {
-  const { fd } = options;
-  let connection = options[kAccepted];
-  if (connection === undefined && fd !== undefined) {
-    const handle = engine().adopt(fd);
-    if (handle < 0) throw errnoException(handle, 'open');
-    connection = new Connection(handle);
-  }
-  if (connection === undefined) return;
+function openDescriptor(socket: SocketMethods, fd: number, options: GivenOptions): void {
+  const handle = engine().adopt(fd);
+  if (handle < 0) throw errnoException(handle, 'open');
+  const { pauseOnCreate } = options as { pauseOnCreate?: boolean };
+  const connection = new Connection(handle);
+  if (options.readable === false) socket[kAttach](connection);
+  else start(socket, connection, pauseOnCreate === true);
+}
+
+/** A socket made of a connection is connected, and reads, from the start. */
+function start(socket: SocketMethods, connection: Connection, paused: boolean): void {
   socket[kAttach](connection);
-  if (options.readable === false) return;
-  if (options.pauseOnCreate === true) {
-    (socket as unknown as { readableFlowing: boolean }).readableFlowing = false;
-  } else {
-    socket.read(0);
-  }
+  if (paused) (socket as unknown as { readableFlowing: boolean }).readableFlowing = false;
+  else socket.read(0);
 }
 
 Object.setPrototypeOf(construct, Duplex);

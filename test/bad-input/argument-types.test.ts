@@ -74,12 +74,12 @@ const calls: Record<string, Call> = {
     names: 'options.highWaterMark',
   },
   'new Socket({ objectMode })': {
-    perform: (stage) => Reflect.construct(stage.net.Socket, [{ objectMode: true }]),
+    perform: (stage) => Reflect.construct(stage.net.Socket, [{ objectMode: true }]) as unknown,
     code: 'ERR_INVALID_ARG_VALUE',
     names: 'options.objectMode',
   },
   'new Socket({ fd: text })': {
-    perform: (stage) => Reflect.construct(stage.net.Socket, [{ fd: 'x' }]),
+    perform: (stage) => Reflect.construct(stage.net.Socket, [{ fd: 'x' }]) as unknown,
     code: 'ERR_INVALID_ARG_TYPE',
     names: 'fd',
   },
@@ -89,7 +89,7 @@ const calls: Record<string, Call> = {
     names: 'fd',
   },
   'new Socket({ signal: text })': {
-    perform: (stage) => Reflect.construct(stage.net.Socket, [{ signal: 'x' }]),
+    perform: (stage) => Reflect.construct(stage.net.Socket, [{ signal: 'x' }]) as unknown,
     code: 'ERR_INVALID_ARG_TYPE',
     names: 'signal',
   },
@@ -137,7 +137,11 @@ for (const [what, { perform, code, names }] of Object.entries(calls)) {
     assert.ok(error instanceof Error, 'nothing was thrown');
     assert.equal(error.code, code);
     assert.ok(error.message.includes(names), `nothing of '${names}' in '${error.message}'`);
-    assert.equal(String(error.stack).startsWith(`${error.name} [${code}]: ${error.message}`), true, error.stack);
+    assert.equal(
+      String(error.stack).startsWith(`${error.name} [${code}]: ${error.message}`),
+      true,
+      error.stack,
+    );
   });
 }
 
@@ -184,7 +188,10 @@ scenario('after a refused listen() or connect() the object is as good as new', a
 
 scenario('callbacks of the wrong type are ignored, as net ignores them', async (stage) => {
   const address = stage.path();
-  const listening = stage.net.createServer();
+  const listening = stage.net.createServer((peer) => {
+    discard(stage, peer);
+    peer.resume();
+  });
   stage.defer(() => closeServer(listening));
   stage.trace(
     'listen',
@@ -202,6 +209,9 @@ scenario('callbacks of the wrong type are ignored, as net ignores them', async (
     'end',
     attempt(() => callWith(client, 'end', 'x', 'utf8', 'callback')),
   );
-  stage.trace('getConnections', typeof attempt(() => callWith(listening, 'getConnections', () => undefined)));
+  stage.trace(
+    'getConnections',
+    typeof attempt(() => callWith(listening, 'getConnections', () => undefined)),
+  );
   await stage.settled();
 });

@@ -16,16 +16,20 @@ const room = backlog + 1;
 
 /** Listens and stands still until it is told to go on; then it greets everyone. */
 async function standStill(stage: Stage, address: string): Promise<Partner> {
-  const partner = startPartner(stage, { address, backlog }, ({ net, parameters, tell, pauseUntilToldToGoOn }) => {
-    const server = net.createServer((peer) => {
-      peer.on('error', () => undefined);
-      peer.resume();
-      peer.write('welcome');
-    });
-    server.listen(parameters.address, parameters.backlog);
-    tell('listening');
-    pauseUntilToldToGoOn();
-  });
+  const partner = startPartner(
+    stage,
+    { address, backlog },
+    ({ net, parameters, tell, pauseUntilToldToGoOn }) => {
+      const server = net.createServer((peer) => {
+        peer.on('error', () => undefined);
+        peer.resume();
+        peer.write('welcome');
+      });
+      server.listen(parameters.address, parameters.backlog);
+      tell('listening');
+      pauseUntilToldToGoOn();
+    },
+  );
   await partner.told('listening');
   return partner;
 }
@@ -75,7 +79,8 @@ scenario(
     await fill(stage, address);
     const waiting = Array.from({ length: 20 }, () => connect(stage, address, 25_000));
     if (stage.implementation === 'node:net') {
-      for (const error of await Promise.all(waiting.map(failureOf))) assertFull(stage, error, address);
+      for (const error of await Promise.all(waiting.map(failureOf)))
+        assertFull(stage, error, address);
       return;
     }
     let connected = 0;
@@ -92,12 +97,18 @@ scenario(
 
 scenario('what was written while waiting for room arrives', async (stage) => {
   const address = stage.path();
-  const partner = startPartner(stage, { address, backlog }, ({ net, parameters, tell, pauseUntilToldToGoOn }) => {
-    const server = net.createServer((peer) => peer.on('data', (chunk) => tell('received', chunk.toString())));
-    server.listen(parameters.address, parameters.backlog);
-    tell('listening');
-    pauseUntilToldToGoOn();
-  });
+  const partner = startPartner(
+    stage,
+    { address, backlog },
+    ({ net, parameters, tell, pauseUntilToldToGoOn }) => {
+      const server = net.createServer((peer) =>
+        peer.on('data', (chunk) => tell('received', chunk.toString())),
+      );
+      server.listen(parameters.address, parameters.backlog);
+      tell('listening');
+      pauseUntilToldToGoOn();
+    },
+  );
   await partner.told('listening');
   await fill(stage, address);
   const late = connect(stage, address, 25_000);
@@ -134,25 +145,30 @@ scenario('200 sockets that give up leave nothing open', async (stage) => {
   await standStill(stage, address);
   await fill(stage, address);
   const before = takeCensus();
-  const failures = await Promise.all(Array.from({ length: 200 }, () => failureOf(connect(stage, address, 100))));
+  const failures = await Promise.all(
+    Array.from({ length: 200 }, () => failureOf(connect(stage, address, 100))),
+  );
   for (const error of failures) assertFull(stage, error, address);
   await stage.settled();
   assert.deepEqual(grown(before, takeCensus()), {});
 });
 
-scenario('a server that ends while one waits for it: ENOENT or ECONNREFUSED, not silence', async (stage) => {
-  const address = stage.path();
-  const partner = await standStill(stage, address);
-  await fill(stage, address);
-  const late = connect(stage, address, 25_000);
-  const failed = failureOf(late);
-  if (stage.implementation === 'node:net') return assertFull(stage, await failed, address);
-  await stage.settled();
-  await partner.kill();
-  const error = await failed;
-  assert.ok(['ECONNREFUSED', 'ECONNRESET'].includes(error.code ?? ''), error.message);
-  assertHint(stage, error, address);
-});
+scenario(
+  'a server that ends while one waits for it: ENOENT or ECONNREFUSED, not silence',
+  async (stage) => {
+    const address = stage.path();
+    const partner = await standStill(stage, address);
+    await fill(stage, address);
+    const late = connect(stage, address, 25_000);
+    const failed = failureOf(late);
+    if (stage.implementation === 'node:net') return assertFull(stage, await failed, address);
+    await stage.settled();
+    await partner.kill();
+    const error = await failed;
+    assert.ok(['ECONNREFUSED', 'ECONNRESET'].includes(error.code ?? ''), error.message);
+    assertHint(stage, error, address);
+  },
+);
 
 scenario('one who waits for room does not keep others from their work', async (stage) => {
   const [full, free] = [stage.path(), stage.path()];

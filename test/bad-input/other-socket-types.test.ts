@@ -45,14 +45,17 @@ for (const type of types) {
     assertHint(stage, error, address);
   });
 
-  scenario(`connecting a stream to an abstract ${type} name: to the kernel that is another name`, async (stage) => {
-    const address = stage.abstract();
-    await hold(stage, type, address);
-    const error = await connectFailure(stage, address);
-    stage.trace('connect', error);
-    assert.equal(error.code, 'ECONNREFUSED');
-    assertHint(stage, error, address.slice(1));
-  });
+  scenario(
+    `connecting a stream to an abstract ${type} name: to the kernel that is another name`,
+    async (stage) => {
+      const address = stage.abstract();
+      await hold(stage, type, address);
+      const error = await connectFailure(stage, address);
+      stage.trace('connect', error);
+      assert.equal(error.code, 'ECONNREFUSED');
+      assertHint(stage, error, address.slice(1));
+    },
+  );
 
   scenario(`connecting to a ${type} socket 200 times leaves nothing open`, async (stage) => {
     const address = stage.path();

@@ -54,14 +54,20 @@ for (const [what, make] of [
   }
 }
 
-scenario('a pathname of 108 bytes, for which there is room only without the NUL at its end', async (stage) => {
-  if (stage.implementation !== 'afunix') return;
-  const address = ofLength(stage.path(), limit + 1);
-  for (const error of [await connectFailure(stage, address), await listenFailure(stage, address)]) {
-    assert.equal(error.code, 'EINVAL');
-    assertHint(stage, error, address, limit + 1, limit);
-  }
-});
+scenario(
+  'a pathname of 108 bytes, for which there is room only without the NUL at its end',
+  async (stage) => {
+    if (stage.implementation !== 'afunix') return;
+    const address = ofLength(stage.path(), limit + 1);
+    for (const error of [
+      await connectFailure(stage, address),
+      await listenFailure(stage, address),
+    ]) {
+      assert.equal(error.code, 'EINVAL');
+      assertHint(stage, error, address, limit + 1, limit);
+    }
+  },
+);
 
 scenario('it is bytes that count, not characters', async (stage) => {
   if (!netTells(stage)) return;
@@ -218,7 +224,9 @@ interface Forbidden {
 /** What a user without rights is told; root has all rights, so that the child becomes nobody first. */
 async function toldWithoutRights(stage: Stage, parameters: Forbidden): Promise<Failure> {
   const partner = startPartner(stage, parameters, ({ net, parameters, tell }) => {
-    const tellError = (error: NodeJS.ErrnoException & { address?: string; hint?: unknown }): void => {
+    const tellError = (
+      error: NodeJS.ErrnoException & { address?: string; hint?: unknown },
+    ): void => {
       const { code, errno, syscall, address, message, hint } = error;
       tell('error', { code, errno, syscall, address, message, hint });
       process.exit();
@@ -231,12 +239,16 @@ async function toldWithoutRights(stage: Stage, parameters: Forbidden): Promise<F
       }
       const object = parameters.verb === 'connect' ? new net.Socket() : net.createServer();
       object.on('error', tellError);
-      object.on(parameters.verb === 'connect' ? 'connect' : 'listening', () => tell('error', { code: 'none' }));
+      object.on(parameters.verb === 'connect' ? 'connect' : 'listening', () =>
+        tell('error', { code: 'none' }),
+      );
       if (object instanceof net.Server) object.listen(parameters.address);
       else object.connect(parameters.address);
     };
     // Whatever is loaded on first use is loaded while it may still be read.
-    const first = net.createServer().listen(`\0afunix-test-rights-${process.pid}`, () => first.close(proceed));
+    const first = net
+      .createServer()
+      .listen(`\0afunix-test-rights-${process.pid}`, () => first.close(proceed));
   });
   const [error] = await partner.told('error');
   return error as Failure;
@@ -317,7 +329,7 @@ for (const [what, prepare] of Object.entries(repeated)) {
   scenario(`${what}, 200 times: nothing stays open`, async (stage) => {
     if (what.includes('too long') && !netTells(stage)) return;
     const once = prepare(stage);
-    await leavesNothingOpen(async () => void (await once()));
+    await leavesNothingOpen(once);
   });
 }
 
@@ -342,7 +354,16 @@ scenario('what only looks like an address of another kind is a pathname', async 
   const home = process.cwd();
   process.chdir(dirname(stage.path()));
   stage.defer(() => process.chdir(home));
-  for (const name of ['unix:s', '@s', 'localhost', '127.0.0.1:80', '[::1]:80', 'file:s', '0x', '1e']) {
+  for (const name of [
+    'unix:s',
+    '@s',
+    'localhost',
+    '127.0.0.1:80',
+    '[::1]:80',
+    'file:s',
+    '0x',
+    '1e',
+  ]) {
     const server = net.createServer((peer) => peer.end());
     server.listen(name);
     await happens(server, 'listening');

@@ -38,7 +38,9 @@ scenario('listening where another listens, 200 times, leaves nothing open', asyn
 });
 
 scenario('closing what does not listen', async (stage) => {
-  const error = await new Promise<Failure>((resolve) => stage.net.createServer().close((reason) => resolve(reason!)));
+  const error = await new Promise<Failure>((resolve) =>
+    stage.net.createServer().close((reason) => resolve(reason!)),
+  );
   stage.trace('error', error);
   assert.equal(error.code, 'ERR_SERVER_NOT_RUNNING');
 });
@@ -101,7 +103,9 @@ scenario('writing to a socket that was destroyed', async (stage) => {
   const { client } = await pair(stage);
   client.on('error', (error) => stage.trace('client', 'error', error));
   client.destroy();
-  const error = await new Promise<Failure>((resolve) => client.write('x', (reason) => resolve(reason as Failure)));
+  const error = await new Promise<Failure>((resolve) =>
+    client.write('x', (reason) => resolve(reason as Failure)),
+  );
   stage.trace('callback', error);
   assert.equal(error.code, 'ERR_STREAM_DESTROYED');
   await stage.settled();

@@ -13,7 +13,15 @@ import { bothFamilies, scenario, type Stage } from './scenario';
 import { attempt, callWith } from '../helpers/attempt';
 import { collectGarbage } from '../helpers/collect-garbage';
 import { startProgram } from '../helpers/partner';
-import { closeServer, discard, happens, listen, pair, received, receives } from '../helpers/sockets';
+import {
+  closeServer,
+  discard,
+  happens,
+  listen,
+  pair,
+  received,
+  receives,
+} from '../helpers/sockets';
 
 const socketEvents = ['connect', 'ready', 'data', 'end', 'error', 'close'] as const;
 
@@ -97,7 +105,11 @@ const moduleMembers = [
 
 /** 'method', 'accessor', or the type of the value; looked for along the prototypes. */
 function kindOf(target: object, key: PropertyKey): string {
-  for (let owner: object | null = target; owner !== null; owner = Object.getPrototypeOf(owner) as object | null) {
+  for (
+    let owner: object | null = target;
+    owner !== null;
+    owner = Object.getPrototypeOf(owner) as object | null
+  ) {
     const descriptor = Object.getOwnPropertyDescriptor(owner, key);
     if (descriptor === undefined) continue;
     if (descriptor.get !== undefined || descriptor.set !== undefined) return 'accessor';
@@ -130,9 +142,12 @@ for (const member of moduleMembers) {
   });
 }
 
-scenario('_setSimultaneousAccepts, which Node 24 no longer has, is there where net has it', async (stage) => {
-  stage.trace('type', typeof Reflect.get(stage.net, '_setSimultaneousAccepts'));
-});
+scenario(
+  '_setSimultaneousAccepts, which Node 24 no longer has, is there where net has it',
+  async (stage) => {
+    stage.trace('type', typeof Reflect.get(stage.net, '_setSimultaneousAccepts'));
+  },
+);
 
 scenario('every public export of the running Node is there, with the same type', async (stage) => {
   const names = Object.keys(nodeNet).filter((name) => !name.startsWith('_'));
@@ -146,8 +161,23 @@ scenario('every public export of the running Node is there, with the same type',
 
 scenario('functions take as many parameters as those of net', async (stage) => {
   const { net } = stage;
-  stage.trace('module', net.createServer.length, net.connect.length, net.Socket.length, net.Server.length);
-  for (const member of ['connect', 'setTimeout', 'setKeepAlive', 'setNoDelay', 'address', 'end', 'ref', 'unref']) {
+  stage.trace(
+    'module',
+    net.createServer.length,
+    net.connect.length,
+    net.Socket.length,
+    net.Server.length,
+  );
+  for (const member of [
+    'connect',
+    'setTimeout',
+    'setKeepAlive',
+    'setNoDelay',
+    'address',
+    'end',
+    'ref',
+    'unref',
+  ]) {
     stage.trace('socket', member, (Reflect.get(net.Socket.prototype, member) as () => void).length);
   }
   for (const member of ['listen', 'close', 'getConnections', 'address', 'ref', 'unref']) {
@@ -159,15 +189,27 @@ scenario('names and relations of the classes', async (stage) => {
   const { net } = stage;
   const prototype: object = net.Socket.prototype;
   stage.trace('names', net.Socket.name, net.Server.name, net.createServer.name, net.connect.name);
-  stage.trace('same', Reflect.get(net, 'Stream') === net.Socket, net.createConnection === net.connect);
-  stage.trace('constructors', prototype.constructor === net.Socket, net.Server.prototype.constructor === net.Server);
+  stage.trace(
+    'same',
+    Reflect.get(net, 'Stream') === net.Socket,
+    net.createConnection === net.connect,
+  );
+  stage.trace(
+    'constructors',
+    prototype.constructor === net.Socket,
+    net.Server.prototype.constructor === net.Server,
+  );
   stage.trace('socket', Object.getPrototypeOf(net.Socket) === Duplex, prototype instanceof Duplex);
   stage.trace(
     'server',
     Object.getPrototypeOf(net.Server) === EventEmitter,
     net.Server.prototype instanceof EventEmitter,
   );
-  stage.trace('printed', inspect(new net.Socket(), { depth: -1 }), inspect(new net.Server(), { depth: -1 }));
+  stage.trace(
+    'printed',
+    inspect(new net.Socket(), { depth: -1 }),
+    inspect(new net.Server(), { depth: -1 }),
+  );
   stage.trace('tag', String(new net.Socket()), String(new net.Server()));
   assert.equal(Reflect.get(net, 'Stream'), net.Socket);
 });
@@ -183,16 +225,51 @@ scenario('what other code asks a socket for and must not find', async (stage) =>
 
 scenario('the plain properties of a fresh socket', async (stage) => {
   const socket = new stage.net.Socket();
-  for (const name of ['connecting', '_hadError', '_parent', '_host', 'server', '_server', 'allowHalfOpen']) {
-    stage.trace('own', name, Reflect.get(socket, name), Object.prototype.hasOwnProperty.call(socket, name));
+  for (const name of [
+    'connecting',
+    '_hadError',
+    '_parent',
+    '_host',
+    'server',
+    '_server',
+    'allowHalfOpen',
+  ]) {
+    stage.trace(
+      'own',
+      name,
+      Reflect.get(socket, name),
+      Object.prototype.hasOwnProperty.call(socket, name),
+    );
   }
-  for (const name of ['destroyed', 'closed', 'errored', 'readable', 'writable', 'pending', 'readyState', 'timeout']) {
+  for (const name of [
+    'destroyed',
+    'closed',
+    'errored',
+    'readable',
+    'writable',
+    'pending',
+    'readyState',
+    'timeout',
+  ]) {
     stage.trace('state', name, Reflect.get(socket, name));
   }
-  for (const name of ['bytesRead', 'bytesWritten', 'bufferSize', 'writableLength', 'readableLength']) {
+  for (const name of [
+    'bytesRead',
+    'bytesWritten',
+    'bufferSize',
+    'writableLength',
+    'readableLength',
+  ]) {
     stage.trace('counter', name, Reflect.get(socket, name));
   }
-  for (const name of ['remoteAddress', 'remotePort', 'remoteFamily', 'localAddress', 'localPort', 'localFamily']) {
+  for (const name of [
+    'remoteAddress',
+    'remotePort',
+    'remoteFamily',
+    'localAddress',
+    'localPort',
+    'localFamily',
+  ]) {
     stage.trace('address', name, Reflect.get(socket, name));
   }
   for (const name of ['parser', '_httpMessage', '_paused', 'autoSelectFamilyAttemptedAddresses']) {
@@ -203,10 +280,28 @@ scenario('the plain properties of a fresh socket', async (stage) => {
 
 scenario('the plain properties of a fresh server', async (stage) => {
   const server = new stage.net.Server();
-  for (const name of ['allowHalfOpen', 'pauseOnConnect', 'noDelay', 'keepAlive', 'keepAliveInitialDelay']) {
-    stage.trace('own', name, Reflect.get(server, name), Object.prototype.hasOwnProperty.call(server, name));
+  for (const name of [
+    'allowHalfOpen',
+    'pauseOnConnect',
+    'noDelay',
+    'keepAlive',
+    'keepAliveInitialDelay',
+  ]) {
+    stage.trace(
+      'own',
+      name,
+      Reflect.get(server, name),
+      Object.prototype.hasOwnProperty.call(server, name),
+    );
   }
-  for (const name of ['highWaterMark', '_connections', '_unref', '_usingWorkers', 'maxConnections', 'listening']) {
+  for (const name of [
+    'highWaterMark',
+    '_connections',
+    '_unref',
+    '_usingWorkers',
+    'maxConnections',
+    'listening',
+  ]) {
     stage.trace('own', name, Reflect.get(server, name));
   }
   stage.trace('listeners', server.eventNames());
@@ -221,7 +316,18 @@ scenario('sockets and servers can be given further properties', async (stage) =>
   }
 });
 
-const countedEvents = ['data', 'end', 'close', 'error', 'drain', 'timeout', 'connect', 'ready', 'finish', 'readable'];
+const countedEvents = [
+  'data',
+  'end',
+  'close',
+  'error',
+  'drain',
+  'timeout',
+  'connect',
+  'ready',
+  'finish',
+  'readable',
+];
 
 scenario('a fresh socket has one listener, for its own end', async (stage) => {
   const socket = new stage.net.Socket();
@@ -257,7 +363,12 @@ scenario('Socket, Server and Stream can be called without new, and by call()', a
   const { net } = stage;
   for (const name of ['Socket', 'Stream', 'Server']) {
     const made = callWith(net, name) as object;
-    stage.trace('called', name, made.constructor.name, made instanceof (Reflect.get(net, name) as () => void));
+    stage.trace(
+      'called',
+      name,
+      made.constructor.name,
+      made instanceof (Reflect.get(net, name) as () => void),
+    );
   }
   const socket = callWith(net, 'Socket', { allowHalfOpen: true }) as Socket;
   assert.equal(socket.allowHalfOpen, true);
@@ -274,9 +385,13 @@ scenario(
       this.greeting = 'hello';
     }
     inherits(Greeter, net.Socket);
-    Reflect.set(Greeter.prototype as object, 'greet', function (this: Socket & { greeting: string }) {
-      return this.write(this.greeting);
-    });
+    Reflect.set(
+      Greeter.prototype as object,
+      'greet',
+      function (this: Socket & { greeting: string }) {
+        return this.write(this.greeting);
+      },
+    );
     const address = stage.address();
     await listen(stage, address, {}, (peer) => peer.pipe(peer));
     const socket = new (Greeter as unknown as OldStyle)();
@@ -299,7 +414,9 @@ scenario(
 scenario('an old-style subclass of Server', async (stage) => {
   const { net } = stage;
   function Welcomer(this: Server): void {
-    Reflect.apply(net.Server as unknown as () => void, this, [(peer: Socket) => peer.end('welcome')]);
+    Reflect.apply(net.Server as unknown as () => void, this, [
+      (peer: Socket) => peer.end('welcome'),
+    ]);
   }
   inherits(Welcomer, net.Server);
   const server = new (Welcomer as unknown as new () => Server)();
@@ -345,7 +462,12 @@ scenario('subclasses by class: fields, overridden methods and super calls', asyn
   stage.trace('counting', socket.label, socket instanceof net.Socket, socket.constructor.name);
   const replaced = Object.prototype.hasOwnProperty.call(socket, 'write');
   socket.connect(path);
-  stage.trace('counting', 'own write', replaced, Object.prototype.hasOwnProperty.call(socket, 'write'));
+  stage.trace(
+    'counting',
+    'own write',
+    replaced,
+    Object.prototype.hasOwnProperty.call(socket, 'write'),
+  );
   const echoed = receives(socket, 3);
   socket.write('abc');
   assert.equal((await echoed).toString(), 'abc');
@@ -388,22 +510,25 @@ scenario(
   },
 );
 
-scenario('a connect() that was replaced on the prototype decides where sockets go', async (stage) => {
-  const { net } = stage;
-  const path = stage.path();
-  await listen(stage, path, {}, (peer) => peer.end('redirected'));
-  const prototype = net.Socket.prototype;
-  const original = Object.getOwnPropertyDescriptor(prototype, 'connect');
-  assert.ok(original !== undefined);
-  stage.defer(() => Object.defineProperty(prototype, 'connect', original));
-  const connect = original.value as (...args: unknown[]) => Socket;
-  Reflect.set(prototype, 'connect', function (this: Socket) {
-    return Reflect.apply(connect, this, [path]);
-  });
-  const client = net.connect(`${path}.nowhere`);
-  discard(stage, client);
-  assert.equal((await received(client)).toString(), 'redirected');
-});
+scenario(
+  'a connect() that was replaced on the prototype decides where sockets go',
+  async (stage) => {
+    const { net } = stage;
+    const path = stage.path();
+    await listen(stage, path, {}, (peer) => peer.end('redirected'));
+    const prototype = net.Socket.prototype;
+    const original = Object.getOwnPropertyDescriptor(prototype, 'connect');
+    assert.ok(original !== undefined);
+    stage.defer(() => Object.defineProperty(prototype, 'connect', original));
+    const connect = original.value as (...args: unknown[]) => Socket;
+    Reflect.set(prototype, 'connect', function (this: Socket) {
+      return Reflect.apply(connect, this, [path]);
+    });
+    const client = net.connect(`${path}.nowhere`);
+    discard(stage, client);
+    assert.equal((await received(client)).toString(), 'redirected');
+  },
+);
 
 scenario("methods added to the prototypes are every socket's", async (stage) => {
   const { net } = stage;
@@ -423,7 +548,7 @@ scenario('an emit() that was replaced on the prototype sees every event', async 
   const seen: string[] = [];
   Reflect.set(prototype, 'emit', function (this: Socket, event: string, ...args: unknown[]) {
     if (this === client) seen.push(event);
-    return Reflect.apply(EventEmitter.prototype.emit, this, [event, ...args]) as boolean;
+    return Reflect.apply(EventEmitter.prototype.emit, this, [event, ...args]);
   });
   stage.defer(() => Reflect.deleteProperty(prototype, 'emit'));
   const path = stage.path();
@@ -554,7 +679,13 @@ const harmlessSocketOptions: Record<string, unknown> = {
   'onread undefined beside readable': { onread: undefined, readable: true },
   'keepAliveInitialDelay below 0': { keepAliveInitialDelay: -1 },
   'objectMode false': { objectMode: false, readableObjectMode: false, writableObjectMode: false },
-  'what concerns TCP': { noDelay: true, keepAlive: true, keepAliveInitialDelay: 1000, host: 'x', family: 4 },
+  'what concerns TCP': {
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 1000,
+    host: 'x',
+    family: 4,
+  },
 };
 
 for (const [what, options] of Object.entries(harmlessSocketOptions)) {
@@ -667,7 +798,8 @@ const badWrites: Record<string, unknown[]> = {
 
 for (const [what, args] of Object.entries(badWrites)) {
   for (const method of ['write', 'end']) {
-    const nothing = method === 'end' && [null, undefined].includes(args[0] as null) ? ', which is nothing' : '';
+    const nothing =
+      method === 'end' && [null, undefined].includes(args[0] as null) ? ', which is nothing' : '';
     scenario(`${method}(${what}${nothing}) says the same as net's`, async (stage) => {
       const { client, peer } = await pair(stage);
       stage.watch(client, 'client', ['error', 'close', 'finish']);
@@ -737,46 +869,71 @@ scenario(
   { over: bothFamilies },
 );
 
-const chained = ['ref', 'unref', 'setNoDelay', 'setKeepAlive', 'setTimeout', 'pause', 'resume', 'setEncoding', 'end'];
+const chained = [
+  'ref',
+  'unref',
+  'setNoDelay',
+  'setKeepAlive',
+  'setTimeout',
+  'pause',
+  'resume',
+  'setEncoding',
+  'end',
+];
 
 for (const method of [...chained, 'destroy', 'connect', 'cork', 'uncork', 'destroySoon']) {
-  scenario(`what socket.${method}() returns before connect, after it, and after close`, async (stage) => {
-    const args = method === 'setTimeout' ? [1000] : [];
-    const fresh = new stage.net.Socket();
-    discard(stage, fresh);
-    fresh.on('error', () => undefined);
-    const outcome = (socket: Socket): unknown => {
-      let result: unknown;
-      const thrown = attempt(() => (result = callWith(socket, method, ...args)));
-      return thrown instanceof Error ? thrown : result === socket ? 'this' : result;
-    };
-    if (method !== 'connect') {
-      const before = outcome(fresh);
-      stage.trace('before', before);
-      if (chained.includes(method)) assert.equal(before, 'this');
-    }
-    const { client, peer } = await pair(stage);
-    client.on('error', () => undefined);
-    stage.trace('connected', outcome(client));
-    const closed = client.closed ? Promise.resolve([]) : happens(client, 'close');
-    client.resume();
-    peer.destroy();
-    client.destroy();
-    await closed;
-    if (method !== 'connect') stage.trace('closed', outcome(client));
-    await stage.settled();
-  });
+  scenario(
+    `what socket.${method}() returns before connect, after it, and after close`,
+    async (stage) => {
+      const args = method === 'setTimeout' ? [1000] : [];
+      const fresh = new stage.net.Socket();
+      discard(stage, fresh);
+      fresh.on('error', () => undefined);
+      const outcome = (socket: Socket): unknown => {
+        let result: unknown;
+        const thrown = attempt(() => (result = callWith(socket, method, ...args)));
+        return thrown instanceof Error ? thrown : result === socket ? 'this' : result;
+      };
+      if (method !== 'connect') {
+        const before = outcome(fresh);
+        stage.trace('before', before);
+        if (chained.includes(method)) assert.equal(before, 'this');
+      }
+      const { client, peer } = await pair(stage);
+      client.on('error', () => undefined);
+      stage.trace('connected', outcome(client));
+      const closed = client.closed ? Promise.resolve([]) : happens(client, 'close');
+      client.resume();
+      peer.destroy();
+      client.destroy();
+      await closed;
+      if (method !== 'connect') stage.trace('closed', outcome(client));
+      await stage.settled();
+    },
+  );
 }
 
 scenario('addresses of a connected socket, and after close', async (stage) => {
   const { client, peer } = await pair(stage);
-  const names = ['remoteAddress', 'remotePort', 'remoteFamily', 'localAddress', 'localPort', 'localFamily'];
+  const names = [
+    'remoteAddress',
+    'remotePort',
+    'remoteFamily',
+    'localAddress',
+    'localPort',
+    'localFamily',
+  ];
   const show = (when: string): void => {
     for (const [label, socket] of [
       ['client', client],
       ['peer', peer],
     ] as const) {
-      stage.trace(label, when, socket.address(), ...names.map((name) => Reflect.get(socket, name)));
+      stage.trace(
+        label,
+        when,
+        socket.address(),
+        ...names.map((name) => Reflect.get(socket, name) as unknown),
+      );
     }
   };
   show('connected');
@@ -790,7 +947,11 @@ scenario('addresses of a connected socket, and after close', async (stage) => {
 });
 
 /** What is published on a channel of net while the scenario runs. */
-function published(stage: Stage, name: string, note: (message: Record<string, unknown>) => void): void {
+function published(
+  stage: Stage,
+  name: string,
+  note: (message: Record<string, unknown>) => void,
+): void {
   const listener = (message: unknown): void => note(message as Record<string, unknown>);
   subscribe(name, listener);
   stage.defer(() => unsubscribe(name, listener));
@@ -831,24 +992,27 @@ scenario(
   { over: bothFamilies },
 );
 
-scenario('the tracing channel of listen() tells of its beginning, its end and its errors', async (stage) => {
-  const path = stage.path();
-  for (const event of ['asyncStart', 'asyncEnd', 'error']) {
-    published(stage, `tracing:net.server.listen:${event}`, (message) => {
-      stage.trace('listen', event, Object.keys(message), message['error'], message['options']);
-    });
-  }
-  const server = new stage.net.Server();
-  stage.defer(() => closeServer(server));
-  server.listen({ path, backlog: 5 });
-  stage.trace('listen', 'returned');
-  await happens(server, 'listening');
-  const late = new stage.net.Server();
-  const failed = happens(late, 'error');
-  late.listen({ path });
-  stage.trace('listen', 'returned');
-  await failed;
-});
+scenario(
+  'the tracing channel of listen() tells of its beginning, its end and its errors',
+  async (stage) => {
+    const path = stage.path();
+    for (const event of ['asyncStart', 'asyncEnd', 'error']) {
+      published(stage, `tracing:net.server.listen:${event}`, (message) => {
+        stage.trace('listen', event, Object.keys(message), message['error'], message['options']);
+      });
+    }
+    const server = new stage.net.Server();
+    stage.defer(() => closeServer(server));
+    server.listen({ path, backlog: 5 });
+    stage.trace('listen', 'returned');
+    await happens(server, 'listening');
+    const late = new stage.net.Server();
+    const failed = happens(late, 'error');
+    late.listen({ path });
+    stage.trace('listen', 'returned');
+    await failed;
+  },
+);
 
 scenario(
   '20 strings of 4,000,000 hexadecimal digits arrive whole while garbage is collected',
@@ -912,10 +1076,12 @@ scenario('text in every encoding net knows arrives as the bytes it stands for', 
 
 const load = createRequire(__filename);
 
-scenario('as an ES module it has the same names, and a default export with all of them', async (stage) => {
-  // An import by name is resolved from the package's own folder.
-  const root = dirname(load.resolve('afunix/package.json'));
-  const source = `
+scenario(
+  'as an ES module it has the same names, and a default export with all of them',
+  async (stage) => {
+    // An import by name is resolved from the package's own folder.
+    const root = dirname(load.resolve('afunix/package.json'));
+    const source = `
     import net, * as names from '${stage.implementation}';
     import { Socket, Server, connect, createServer, isIP } from '${stage.implementation}';
     const { writeSync } = await import('node:fs');
@@ -924,13 +1090,14 @@ scenario('as an ES module it has the same names, and a default export with all o
     const same = [Socket === net.Socket, Server === net.Server, connect === net.connect];
     writeSync(1, JSON.stringify(['found', missing, same, typeof createServer, isIP('::1')]) + '\\n');
   `;
-  const program = [process.execPath, '--input-type=module', '-e', source];
-  const partner = startProgram(stage, program, { directory: root });
-  const [missing, same, ...rest] = await partner.told('found');
-  stage.trace('module', same, ...rest);
-  assert.deepEqual(missing, []);
-  assert.deepEqual(same, [true, true, true]);
-});
+    const program = [process.execPath, '--input-type=module', '-e', source];
+    const partner = startProgram(stage, program, { directory: root });
+    const [missing, same, ...rest] = await partner.told('found');
+    stage.trace('module', same, ...rest);
+    assert.deepEqual(missing, []);
+    assert.deepEqual(same, [true, true, true]);
+  },
+);
 
 scenario('loaded by require() it is its own default as well', async (stage) => {
   const loaded = load(stage.implementation) as Record<string, unknown>;
@@ -939,14 +1106,17 @@ scenario('loaded by require() it is its own default as well', async (stage) => {
   for (const member of moduleMembers) assert.equal(byDefault[member], loaded[member], member);
 });
 
-scenario('a stranger may not make a file appear: refused calls leave no trace on disk', async (stage) => {
-  const path = stage.path();
-  const server = new stage.net.Server();
-  for (const options of [
-    { path, port: -1 },
-    { path, signal: 'x' },
-  ]) {
-    assert.ok(attempt(() => callWith(server, 'listen', options)) instanceof Error);
-  }
-  assert.equal(existsSync(path), false);
-});
+scenario(
+  'a stranger may not make a file appear: refused calls leave no trace on disk',
+  async (stage) => {
+    const path = stage.path();
+    const server = new stage.net.Server();
+    for (const options of [
+      { path, port: -1 },
+      { path, signal: 'x' },
+    ]) {
+      assert.ok(attempt(() => callWith(server, 'listen', options)) instanceof Error);
+    }
+    assert.equal(existsSync(path), false);
+  },
+);

@@ -77,7 +77,11 @@ const load = createRequire(__filename);
 
 export const bothFamilies: readonly Family[] = ['pathname', 'abstract'];
 
-export function scenario(name: string, run: (stage: Stage) => Promise<void>, options: ScenarioOptions = {}): void {
+export function scenario(
+  name: string,
+  run: (stage: Stage) => Promise<void>,
+  options: ScenarioOptions = {},
+): void {
   const families = options.over ?? ['pathname'];
   for (const family of families) {
     const title = families.length > 1 ? `${name} (${family})` : name;
@@ -91,7 +95,9 @@ export function scenario(name: string, run: (stage: Stage) => Promise<void>, opt
 }
 
 function implementations(): [Implementation, Implementation] {
-  return process.env['AFUNIX_CONFORMANCE'] === 'net' ? ['node:net', 'node:net'] : ['node:net', 'afunix'];
+  return process.env['AFUNIX_CONFORMANCE'] === 'net'
+    ? ['node:net', 'node:net']
+    : ['node:net', 'afunix'];
 }
 
 async function perform(
@@ -101,7 +107,8 @@ async function perform(
   options: ScenarioOptions,
 ): Promise<Performance> {
   const net = load(implementation) as Net;
-  if (implementation === 'afunix') assert.notEqual(net.Socket, (load('node:net') as Net).Socket, 'nothing to compare');
+  if (implementation === 'afunix')
+    assert.notEqual(net.Socket, (load('node:net') as Net).Socket, 'nothing to compare');
   await warmUp(implementation, net);
 
   const before = openDescriptors();
@@ -110,11 +117,17 @@ async function perform(
   const curtain = new AbortController();
   const stage = createStage(implementation, family, net, lanes, cleanups, curtain.signal);
   try {
-    await within(options.limit ?? defaultLimit, run(stage).then(() => stage.settled()));
+    await within(
+      options.limit ?? defaultLimit,
+      run(stage).then(() => stage.settled()),
+    );
   } catch (error) {
-    throw new Error(`over ${implementation}: ${messageOf(error)}\n\nTraced until then:\n${render(lanes)}`, {
-      cause: error,
-    });
+    throw new Error(
+      `over ${implementation}: ${messageOf(error)}\n\nTraced until then:\n${render(lanes)}`,
+      {
+        cause: error,
+      },
+    );
   } finally {
     curtain.abort();
     for (const clean of cleanups.reverse()) await clean();
@@ -194,7 +207,11 @@ let abstractNames = 0;
 
 const shownErrorFields = ['code', 'errno', 'syscall', 'address', 'port'] as const;
 
-function simplified(value: unknown, labels: WeakMap<object, string>, addresses: Map<string, string>): unknown {
+function simplified(
+  value: unknown,
+  labels: WeakMap<object, string>,
+  addresses: Map<string, string>,
+): unknown {
   const withoutAddresses = (text: string): string => {
     let result = text;
     for (const [address, name] of addresses) result = result.replaceAll(address, name);
@@ -209,7 +226,8 @@ function simplified(value: unknown, labels: WeakMap<object, string>, addresses: 
     const shown: Record<string, unknown> = { name: value.name };
     for (const field of shownErrorFields) {
       const content: unknown = Reflect.get(value, field);
-      if (content !== undefined) shown[field] = typeof content === 'string' ? withoutAddresses(content) : content;
+      if (content !== undefined)
+        shown[field] = typeof content === 'string' ? withoutAddresses(content) : content;
     }
     shown['message'] = withoutAddresses(value.message);
     return shown;
@@ -275,7 +293,10 @@ async function assertNoneLeft(implementation: Implementation, before: number): P
   const patience = 400;
   for (let round = 0; round < patience && openDescriptors() > before; round += 1) await delay(5);
   const after = openDescriptors();
-  assert.ok(after <= before, `over ${implementation}: ${after - before} descriptors left open\n${listDescriptors()}`);
+  assert.ok(
+    after <= before,
+    `over ${implementation}: ${after - before} descriptors left open\n${listDescriptors()}`,
+  );
 }
 
 function listDescriptors(): string {
@@ -308,7 +329,9 @@ function render(lanes: Lanes, other?: Lanes): string {
     lines.push(`  ${lane}`);
     sequence.forEach((entry, index) => {
       const same = other === undefined || isDeepStrictEqual(entry, other.get(lane)?.[index]);
-      const shown = entry.map((part) => inspect(part, { depth: 8, breakLength: Infinity })).join(' ');
+      const shown = entry
+        .map((part) => inspect(part, { depth: 8, breakLength: Infinity }))
+        .join(' ');
       lines.push(`  ${same ? ' ' : '!'} ${shown}`);
     });
   }

@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { bothFamilies, scenario, type Stage } from './scenario';
 import { attempt, callWith } from '../helpers/attempt';
 import { startPartner } from '../helpers/partner';
-import { closeServer, discard, happens, pair, received } from '../helpers/sockets';
+import { closeServer, discard, happens, listen, pair, received } from '../helpers/sockets';
 
 const serverEvents = ['listening', 'connection', 'error', 'close'] as const;
 const socketEvents = ['connect', 'data', 'end', 'error', 'close'] as const;
@@ -53,16 +53,19 @@ scenario(
   { over: bothFamilies },
 );
 
-scenario('the callback of close() is called with the server as this and no argument', async (stage) => {
-  const server = watchedServer(stage);
-  await listening(server, stage.path());
-  await new Promise<void>((resolve) => {
-    server.close(function (this: unknown, ...args: unknown[]) {
-      stage.trace('server', 'callback', this === server, args.length);
-      resolve();
+scenario(
+  'the callback of close() is called with the server as this and no argument',
+  async (stage) => {
+    const server = watchedServer(stage);
+    await listening(server, stage.path());
+    await new Promise<void>((resolve) => {
+      server.close(function (this: unknown, ...args: unknown[]) {
+        stage.trace('server', 'callback', this === server, args.length);
+        resolve();
+      });
     });
-  });
-});
+  },
+);
 
 scenario(
   'nobody can connect after close()',
@@ -114,22 +117,31 @@ scenario(
   { over: bothFamilies },
 );
 
-scenario("'close' comes after a destroyed connection as well, never synchronously", async (stage) => {
-  const { server, peer } = await pair(stage);
-  stage.watch(server, 'server', ['close']);
-  const closed = happens(server, 'close');
-  server.close();
-  peer.destroy();
-  stage.trace('server', 'destroyed');
-  await closed;
-  assert.deepEqual(stage.lane('server'), [['destroyed'], ['close']]);
-});
+scenario(
+  "'close' comes after a destroyed connection as well, never synchronously",
+  async (stage) => {
+    const { server, peer } = await pair(stage);
+    stage.watch(server, 'server', ['close']);
+    const closed = happens(server, 'close');
+    server.close();
+    peer.destroy();
+    stage.trace('server', 'destroyed');
+    await closed;
+    assert.deepEqual(stage.lane('server'), [['destroyed'], ['close']]);
+  },
+);
 
 scenario('close() inside the connection handler leaves that connection alone', async (stage) => {
   const address = stage.path();
   const server = stage.net.createServer((peer) => {
     discard(stage, peer);
-    stage.trace('server', 'close inside', server.close() === server, server.listening, existsSync(address));
+    stage.trace(
+      'server',
+      'close inside',
+      server.close() === server,
+      server.listening,
+      existsSync(address),
+    );
     peer.on('data', (chunk: Buffer) => peer.end(chunk));
   });
   stage.watch(server, 'server', ['listening', 'close']);
@@ -142,32 +154,35 @@ scenario('close() inside the connection handler leaves that connection alone', a
   assert.equal(bytes.toString(), 'hello');
 });
 
-scenario('close() inside the handler of the first of several connections: all of them end', async (stage) => {
-  const address = stage.path();
-  let accepted = 0;
-  const server = stage.net.createServer((peer) => {
-    discard(stage, peer);
-    accepted += 1;
-    peer.end('welcome');
-    peer.resume();
-    server.close();
-  });
-  stage.defer(() => closeServer(server));
-  await listening(server, address);
-  const closed = happens(server, 'close');
-  let welcomed = 0;
-  const outcomes = Array.from({ length: 5 }, () => {
-    const client = stage.net.connect(address);
-    discard(stage, client);
-    client.on('error', () => undefined);
-    client.on('data', () => (welcomed += 1));
-    return happens(client, 'close');
-  });
-  await Promise.all([...outcomes, closed]);
-  assert.ok(accepted >= 1);
-  assert.equal(welcomed, accepted);
-  assert.equal(existsSync(address), false);
-});
+scenario(
+  'close() inside the handler of the first of several connections: all of them end',
+  async (stage) => {
+    const address = stage.path();
+    let accepted = 0;
+    const server = stage.net.createServer((peer) => {
+      discard(stage, peer);
+      accepted += 1;
+      peer.end('welcome');
+      peer.resume();
+      server.close();
+    });
+    stage.defer(() => closeServer(server));
+    await listening(server, address);
+    const closed = happens(server, 'close');
+    let welcomed = 0;
+    const outcomes = Array.from({ length: 5 }, () => {
+      const client = stage.net.connect(address);
+      discard(stage, client);
+      client.on('error', () => undefined);
+      client.on('data', () => (welcomed += 1));
+      return happens(client, 'close');
+    });
+    await Promise.all([...outcomes, closed]);
+    assert.ok(accepted >= 1);
+    assert.equal(welcomed, accepted);
+    assert.equal(existsSync(address), false);
+  },
+);
 
 scenario('close() on a server that does not listen tells its callback so', async (stage) => {
   const server = watchedServer(stage);
@@ -216,19 +231,22 @@ scenario('what is not a function is no callback of close()', async (stage) => {
   }
 });
 
-scenario('Symbol.asyncDispose closes the server, also twice, also before listen()', async (stage) => {
-  const path = stage.path();
-  const server = watchedServer(stage);
-  stage.trace('server', 'before', await server[Symbol.asyncDispose]());
-  await listening(server, path);
-  const first = server[Symbol.asyncDispose]();
-  const second = server[Symbol.asyncDispose]();
-  assert.ok(first instanceof Promise);
-  stage.trace('server', 'disposed', server.listening, existsSync(path));
-  stage.trace('server', 'results', await first, await second);
-  stage.trace('server', 'third', await server[Symbol.asyncDispose]());
-  assert.equal(stage.lane('server').filter(([event]) => event === 'close').length, 1);
-});
+scenario(
+  'Symbol.asyncDispose closes the server, also twice, also before listen()',
+  async (stage) => {
+    const path = stage.path();
+    const server = watchedServer(stage);
+    stage.trace('server', 'before', await server[Symbol.asyncDispose]());
+    await listening(server, path);
+    const first = server[Symbol.asyncDispose]();
+    const second = server[Symbol.asyncDispose]();
+    assert.ok(first instanceof Promise);
+    stage.trace('server', 'disposed', server.listening, existsSync(path));
+    stage.trace('server', 'results', await first, await second);
+    stage.trace('server', 'third', await server[Symbol.asyncDispose]());
+    assert.equal(stage.lane('server').filter(([event]) => event === 'close').length, 1);
+  },
+);
 
 scenario('Symbol.asyncDispose waits for the connections', async (stage) => {
   const { server, client } = await pair(stage);
@@ -270,7 +288,9 @@ scenario("listening again inside 'close'", async (stage) => {
     server.listen(path, () => stage.trace('server', 'callback of the second listen'));
     stage.trace('server', 'in close', server.listening, existsSync(path));
   });
-  const again = new Promise<void>((resolve) => server.once('close', () => server.once('listening', resolve)));
+  const again = new Promise<void>((resolve) =>
+    server.once('close', () => server.once('listening', resolve)),
+  );
   server.close();
   await again;
   const client = watchedClient(stage, path);
@@ -320,21 +340,24 @@ scenario('listening again while an old connection is still open', async (stage) 
   await closed;
 });
 
-scenario('connections that wait in the backlog when the server closes are told so', async (stage) => {
-  const path = stage.path();
-  const server = watchedServer(stage);
-  await listening(server, path);
-  const client = watchedClient(stage, path);
-  const closed = happens(client, 'close');
-  server.close();
-  await closed;
-  await stage.settled();
-  assert.equal(stage.lane('client').at(-1)?.[0], 'close');
-  assert.equal(
-    stage.lane('server').some(([event]) => event === 'connection'),
-    false,
-  );
-});
+scenario(
+  'connections that wait in the backlog when the server closes are told so',
+  async (stage) => {
+    const path = stage.path();
+    const server = watchedServer(stage);
+    await listening(server, path);
+    const client = watchedClient(stage, path);
+    const closed = happens(client, 'close');
+    server.close();
+    await closed;
+    await stage.settled();
+    assert.equal(stage.lane('client').at(-1)?.[0], 'close');
+    assert.equal(
+      stage.lane('server').some(([event]) => event === 'connection'),
+      false,
+    );
+  },
+);
 
 scenario('a file that is gone already is no error', async (stage) => {
   const path = stage.path();
@@ -373,7 +396,10 @@ scenario('a file that was renamed stays, and is reachable until close()', async 
   assert.equal(lstatSync(`${path}.renamed`).isSocket(), true);
 });
 
-scenario('what close() does to a file that took the place of the socket', async (stage) => {
+/** net removes whatever is at its path; afunix only the socket that it put there. */
+const removesStrangers = (stage: Stage): boolean => stage.implementation === 'node:net';
+
+scenario('close() and a file that took the place of the socket', async (stage) => {
   const path = stage.path();
   const server = watchedServer(stage);
   await listening(server, path);
@@ -382,7 +408,22 @@ scenario('what close() does to a file that took the place of the socket', async 
   const closed = happens(server, 'close');
   server.close();
   await closed;
-  stage.trace('file', 'is still there', existsSync(path));
+  assert.equal(existsSync(path), !removesStrangers(stage));
+});
+
+scenario('close() and another server that took over the path', async (stage) => {
+  const path = stage.path();
+  const old = watchedServer(stage, 'old');
+  await listening(old, path);
+  unlinkSync(path);
+  const successor = await listen(stage, path);
+  await closeServer(old);
+  assert.equal(successor.listening, true);
+  assert.equal(existsSync(path), !removesStrangers(stage));
+  if (removesStrangers(stage)) return;
+  const client = stage.net.connect(path);
+  discard(stage, client);
+  await happens(client, 'connect');
 });
 
 scenario('a failed listen() never removes the file that was in its way', async (stage) => {
@@ -412,35 +453,41 @@ scenario('the file of one server stays when another closes', async (stage) => {
   }
 });
 
-scenario('close() reaches also a server that its own listener removed others from', async (stage) => {
-  const server = watchedServer(stage);
-  await listening(server, stage.path());
-  server.removeAllListeners();
-  let closed = 0;
-  server.on('close', () => (closed += 1));
-  await closeServer(server);
-  stage.trace('server', 'closed', closed);
-  assert.equal(closed, 1);
-});
+scenario(
+  'close() reaches also a server that its own listener removed others from',
+  async (stage) => {
+    const server = watchedServer(stage);
+    await listening(server, stage.path());
+    server.removeAllListeners();
+    let closed = 0;
+    server.on('close', () => (closed += 1));
+    await closeServer(server);
+    stage.trace('server', 'closed', closed);
+    assert.equal(closed, 1);
+  },
+);
 
-scenario("an exception in a 'close' listener is uncaught once, and the process goes on", async (stage) => {
-  const partner = startPartner(stage, { path: stage.path() }, ({ net, parameters, tell }) => {
-    process.on('uncaughtException', (error) => {
-      tell('uncaught', error.message);
-      net.createServer().listen(parameters.path, function (this: Server) {
-        tell('listening again');
-        this.close();
+scenario(
+  "an exception in a 'close' listener is uncaught once, and the process goes on",
+  async (stage) => {
+    const partner = startPartner(stage, { path: stage.path() }, ({ net, parameters, tell }) => {
+      process.on('uncaughtException', (error) => {
+        tell('uncaught', error.message);
+        net.createServer().listen(parameters.path, function (this: Server) {
+          tell('listening again');
+          this.close();
+        });
       });
+      const server = net.createServer();
+      server.on('close', () => {
+        throw new Error('thrown on purpose');
+      });
+      server.listen(parameters.path, () => server.close());
     });
-    const server = net.createServer();
-    server.on('close', () => {
-      throw new Error('thrown on purpose');
-    });
-    server.listen(parameters.path, () => server.close());
-  });
-  for (const happening of await partner.everything()) stage.trace('child', ...happening);
-  assert.deepEqual(stage.lane('child'), [['uncaught', 'thrown on purpose'], ['listening again']]);
-});
+    for (const happening of await partner.everything()) stage.trace('child', ...happening);
+    assert.deepEqual(stage.lane('child'), [['uncaught', 'thrown on purpose'], ['listening again']]);
+  },
+);
 
 const endings: Record<string, string> = {
   'process.exit()': 'exit',

@@ -57,10 +57,30 @@ scenario(
     const peer = await seen;
     assert.ok(peer instanceof stage.net.Socket);
     assert.equal(Reflect.get(peer, 'server'), server);
-    stage.trace('peer', 'class', peer.constructor.name, Object.getPrototypeOf(peer) === stage.net.Socket.prototype);
+    stage.trace(
+      'peer',
+      'class',
+      peer.constructor.name,
+      Object.getPrototypeOf(peer) === stage.net.Socket.prototype,
+    );
     stage.trace('peer', 'server', Reflect.get(peer, '_server') === server);
-    stage.trace('peer', 'state', peer.readyState, peer.connecting, peer.pending, peer.destroyed, peer.allowHalfOpen);
-    stage.trace('peer', 'addresses', peer.address(), peer.remoteAddress, peer.remotePort, peer.remoteFamily);
+    stage.trace(
+      'peer',
+      'state',
+      peer.readyState,
+      peer.connecting,
+      peer.pending,
+      peer.destroyed,
+      peer.allowHalfOpen,
+    );
+    stage.trace(
+      'peer',
+      'addresses',
+      peer.address(),
+      peer.remoteAddress,
+      peer.remotePort,
+      peer.remoteFamily,
+    );
     stage.trace('peer', 'addresses', peer.localAddress, peer.localPort, peer.localFamily);
     stage.trace('peer', 'counters', peer.bytesRead, peer.bytesWritten, peer.timeout);
     stage.trace('peer', 'marks', peer.readableHighWaterMark, peer.writableHighWaterMark);
@@ -91,7 +111,8 @@ scenario('createServer() takes its listener in every form', async (stage) => {
   const forms: Record<string, (listener: () => void) => Server> = {
     'createServer(listener)': (listener) => net.createServer(listener),
     'createServer({}, listener)': (listener) => net.createServer({}, listener),
-    'createServer(null, listener)': (listener) => callWith(net, 'createServer', null, listener) as Server,
+    'createServer(null, listener)': (listener) =>
+      callWith(net, 'createServer', null, listener) as Server,
     'createServer(undefined, listener)': (listener) => net.createServer(undefined, listener),
     'new Server(listener)': (listener) => new net.Server(listener),
     'new Server({}, listener)': (listener) => new net.Server({}, listener),
@@ -197,44 +218,54 @@ scenario("the arguments of 'drop'", async (stage) => {
 });
 
 for (const maximum of [0, undefined, null, 1000, '1', -1, NaN]) {
-  scenario(`maxConnections of ${typeof maximum} ${String(maximum)} means what net takes it for`, async (stage) => {
-    const address = stage.path();
-    const server = await listen(stage, address);
-    Reflect.set(server, 'maxConnections', maximum);
-    for (let index = 0; index < 3; index += 1) {
-      const outcome = Promise.race([
-        happens(server, 'connection').then(() => 'connection'),
-        happens(server, 'drop').then(() => 'drop'),
-      ]);
-      const client = connect(stage, address);
-      client.on('error', () => undefined);
-      stage.trace('server', await outcome);
-    }
-  });
+  scenario(
+    `maxConnections of ${typeof maximum} ${String(maximum)} means what net takes it for`,
+    async (stage) => {
+      const address = stage.path();
+      const server = await listen(stage, address);
+      Reflect.set(server, 'maxConnections', maximum);
+      for (let index = 0; index < 3; index += 1) {
+        const outcome = Promise.race([
+          happens(server, 'connection').then(() => 'connection'),
+          happens(server, 'drop').then(() => 'drop'),
+        ]);
+        const client = connect(stage, address);
+        client.on('error', () => undefined);
+        stage.trace('server', await outcome);
+      }
+    },
+  );
 }
 
-scenario('0 as maxConnections is what the running Node does with it, for as long as it is set', async (stage) => {
-  const address = stage.path();
-  const server = await listen(stage, address);
-  const major = Number(process.versions.node.split('.')[0]);
-  server.maxConnections = 0;
-  const outcome = Promise.race([
-    happens(server, 'connection').then(() => 'connection'),
-    happens(server, 'drop').then(() => 'drop'),
-  ]);
-  connect(stage, address).resume();
-  const seen = await outcome;
-  stage.trace('server', seen);
-  assert.equal(seen, major >= 22 ? 'drop' : 'connection');
-  server.maxConnections = 10;
-  const { peer } = await admitted(stage, server);
-  assert.equal(peer.destroyed, false);
-});
+scenario(
+  '0 as maxConnections is what the running Node does with it, for as long as it is set',
+  async (stage) => {
+    const address = stage.path();
+    const server = await listen(stage, address);
+    const major = Number(process.versions.node.split('.')[0]);
+    server.maxConnections = 0;
+    const outcome = Promise.race([
+      happens(server, 'connection').then(() => 'connection'),
+      happens(server, 'drop').then(() => 'drop'),
+    ]);
+    connect(stage, address).resume();
+    const seen = await outcome;
+    stage.trace('server', seen);
+    assert.equal(seen, major >= 22 ? 'drop' : 'connection');
+    server.maxConnections = 10;
+    const { peer } = await admitted(stage, server);
+    assert.equal(peer.destroyed, false);
+  },
+);
 
 scenario('a lower maxConnections closes nobody', async (stage) => {
   const address = stage.path();
   const server = await listen(stage, address);
-  const pairs = [await admitted(stage, server), await admitted(stage, server), await admitted(stage, server)];
+  const pairs = [
+    await admitted(stage, server),
+    await admitted(stage, server),
+    await admitted(stage, server),
+  ];
   server.maxConnections = 1;
   connect(stage, address, 'refused').resume();
   await happens(server, 'drop');
@@ -270,12 +301,16 @@ scenario('getConnections() returns the server and calls back later', async (stag
       stage.trace('count', 'callback', args);
       resolve();
     });
-    stage.trace('count', 'returned', (returned as unknown as Server) === server);
+    stage.trace('count', 'returned', Object.is(returned, server));
   });
   process.nextTick(() => stage.trace('count', 'tick from after'));
   await called;
   await stage.settled();
-  assert.deepEqual(stage.lane('count'), [['returned', true], ['callback', [null, 1]], ['tick from after']]);
+  assert.deepEqual(stage.lane('count'), [
+    ['returned', true],
+    ['callback', [null, 1]],
+    ['tick from after'],
+  ]);
 });
 
 scenario(
@@ -288,7 +323,11 @@ scenario(
     server.listen(address);
     await happens(server, 'listening');
     stage.trace('count', 'listening', await connectionsOf(server));
-    const ends = [await admitted(stage, server), await admitted(stage, server), await admitted(stage, server)];
+    const ends = [
+      await admitted(stage, server),
+      await admitted(stage, server),
+      await admitted(stage, server),
+    ];
     stage.trace('count', 'three', await connectionsOf(server));
     const [first, second, third] = ends as [(typeof ends)[0], (typeof ends)[0], (typeof ends)[0]];
     await leave(first.client, first.peer);
@@ -322,7 +361,14 @@ scenario(
     const [[peer]] = (await Promise.all([accepted, written])) as [[Socket], void];
     stage.watch(peer, 'peer', socketEvents);
     await stage.settled();
-    stage.trace('peer', 'paused', peer.isPaused(), peer.bytesRead, peer.readableLength, peer.readableFlowing);
+    stage.trace(
+      'peer',
+      'paused',
+      peer.isPaused(),
+      peer.bytesRead,
+      peer.readableLength,
+      peer.readableFlowing,
+    );
     assert.equal(peer.bytesRead, 0);
     const data = happens(peer, 'data');
     peer.resume();
@@ -354,7 +400,9 @@ scenario('pauseOnConnect: the end of the input waits as well', async (stage) => 
 
 scenario('pauseOnConnect: the paused socket can write', async (stage) => {
   const address = stage.path();
-  await listen(stage, address, { pauseOnConnect: true }, (peer) => peer.end('not reading, but writing'));
+  await listen(stage, address, { pauseOnConnect: true }, (peer) =>
+    peer.end('not reading, but writing'),
+  );
   const client = connect(stage, address);
   assert.equal((await received(client)).toString(), 'not reading, but writing');
 });
@@ -388,41 +436,71 @@ scenario('without allowHalfOpen the server ends when the client does', async (st
 });
 
 for (const highWaterMark of [0, 1, 1000, 65_536, 1_000_000]) {
-  scenario(`highWaterMark ${highWaterMark} is that of the accepted sockets, both ways`, async (stage) => {
-    const address = stage.path();
-    const server = await listen(stage, address, { highWaterMark });
-    const { peer } = await admitted(stage, server);
-    stage.trace('marks', Reflect.get(server, 'highWaterMark'), peer.readableHighWaterMark, peer.writableHighWaterMark);
-    assert.equal(peer.readableHighWaterMark, highWaterMark);
-    assert.equal(peer.writableHighWaterMark, highWaterMark);
-  });
+  scenario(
+    `highWaterMark ${highWaterMark} is that of the accepted sockets, both ways`,
+    async (stage) => {
+      const address = stage.path();
+      const server = await listen(stage, address, { highWaterMark });
+      const { peer } = await admitted(stage, server);
+      stage.trace(
+        'marks',
+        Reflect.get(server, 'highWaterMark'),
+        peer.readableHighWaterMark,
+        peer.writableHighWaterMark,
+      );
+      assert.equal(peer.readableHighWaterMark, highWaterMark);
+      assert.equal(peer.writableHighWaterMark, highWaterMark);
+    },
+  );
 }
 
-scenario('a highWaterMark that is no number is refused, a negative one is the usual', async (stage) => {
-  for (const highWaterMark of ['x', null, {}, true, '1024']) {
-    stage.trace(
-      'refused',
-      attempt(() => callWith(stage.net, 'createServer', { highWaterMark })),
-    );
-  }
-  for (const highWaterMark of [-1, -1000, undefined]) {
-    const server = stage.net.createServer({ highWaterMark });
-    stage.trace('taken', Reflect.get(server, 'highWaterMark'));
-  }
-});
+scenario(
+  'a highWaterMark that is no number is refused, a negative one is the usual',
+  async (stage) => {
+    for (const highWaterMark of ['x', null, {}, true, '1024']) {
+      stage.trace(
+        'refused',
+        attempt(() => callWith(stage.net, 'createServer', { highWaterMark })),
+      );
+    }
+    for (const highWaterMark of [-1, -1000, undefined]) {
+      const server = stage.net.createServer({ highWaterMark });
+      stage.trace('taken', Reflect.get(server, 'highWaterMark'));
+    }
+  },
+);
 
 scenario('the options of createServer() are kept as properties', async (stage) => {
-  const kept = ['allowHalfOpen', 'pauseOnConnect', 'noDelay', 'keepAlive', 'keepAliveInitialDelay', 'highWaterMark'];
+  const kept = [
+    'allowHalfOpen',
+    'pauseOnConnect',
+    'noDelay',
+    'keepAlive',
+    'keepAliveInitialDelay',
+    'highWaterMark',
+  ];
   const cases: Record<string, unknown>[] = [
     {},
-    { allowHalfOpen: true, pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 3500 },
+    {
+      allowHalfOpen: true,
+      pauseOnConnect: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 3500,
+    },
     { allowHalfOpen: 1, pauseOnConnect: 1, noDelay: 1, keepAlive: 1, keepAliveInitialDelay: -5 },
-    { allowHalfOpen: null, pauseOnConnect: null, noDelay: null, keepAlive: null, keepAliveInitialDelay: 999 },
+    {
+      allowHalfOpen: null,
+      pauseOnConnect: null,
+      noDelay: null,
+      keepAlive: null,
+      keepAliveInitialDelay: 999,
+    },
     { keepAliveInitialDelay: undefined, highWaterMark: 5 },
   ];
   for (const options of cases) {
     const server = stage.net.createServer(options as ServerOpts);
-    stage.trace('kept', ...kept.map((name) => Reflect.get(server, name)));
+    stage.trace('kept', ...kept.map((name) => Reflect.get(server, name) as unknown));
   }
   stage.trace(
     'refused',
@@ -437,11 +515,16 @@ scenario('the options of createServer() are kept as properties', async (stage) =
 
 scenario('noDelay and keepAlive do no harm to connections over a path', async (stage) => {
   const address = stage.path();
-  await listen(stage, address, { noDelay: true, keepAlive: true, keepAliveInitialDelay: 1000 }, (peer) => {
-    assert.equal(peer.setNoDelay(true), peer);
-    assert.equal(peer.setKeepAlive(true, 1000), peer);
-    peer.end('hello');
-  });
+  await listen(
+    stage,
+    address,
+    { noDelay: true, keepAlive: true, keepAliveInitialDelay: 1000 },
+    (peer) => {
+      assert.equal(peer.setNoDelay(true), peer);
+      assert.equal(peer.setKeepAlive(true, 1000), peer);
+      peer.end('hello');
+    },
+  );
   const client = connect(stage, address);
   assert.equal((await received(client)).toString(), 'hello');
 });
@@ -451,50 +534,62 @@ scenario('properties of a server may be changed before it accepts', async (stage
   const server = await listen(stage, address);
   Object.assign(server, { allowHalfOpen: true, pauseOnConnect: true, highWaterMark: 123 });
   const { peer } = await admitted(stage, server);
-  stage.trace('peer', peer.allowHalfOpen, peer.isPaused(), peer.readableHighWaterMark, peer.writableHighWaterMark);
+  stage.trace(
+    'peer',
+    peer.allowHalfOpen,
+    peer.isPaused(),
+    peer.readableHighWaterMark,
+    peer.writableHighWaterMark,
+  );
 });
 
-scenario('captureRejections: a connection handler that rejects destroys its socket with the error', async (stage) => {
-  const usual = EventEmitter.captureRejections;
-  EventEmitter.captureRejections = true;
-  stage.defer(() => (EventEmitter.captureRejections = usual));
-  const address = stage.path();
-  const server = stage.net.createServer(async (peer) => {
-    discard(stage, peer);
-    stage.watch(peer, 'peer', ['error', 'close']);
-    await Promise.resolve();
-    throw new Error('rejected on purpose');
-  });
-  EventEmitter.captureRejections = usual;
-  stage.watch(server, 'server', ['error', 'close']);
-  stage.defer(() => closeServer(server));
-  server.listen(address);
-  await happens(server, 'listening');
-  const client = connect(stage, address, 'client');
-  client.resume();
-  await happens(client, 'close');
-  await stage.settled();
-  assert.equal(stage.lane('peer')[0]?.[0], 'error');
-  assert.deepEqual(stage.lane('peer').at(-1), ['close', true]);
-  assert.deepEqual(stage.lane('server'), []);
-});
+scenario(
+  'captureRejections: a connection handler that rejects destroys its socket with the error',
+  async (stage) => {
+    const usual = EventEmitter.captureRejections;
+    EventEmitter.captureRejections = true;
+    stage.defer(() => (EventEmitter.captureRejections = usual));
+    const address = stage.path();
+    const server = stage.net.createServer(async (peer) => {
+      discard(stage, peer);
+      stage.watch(peer, 'peer', ['error', 'close']);
+      await Promise.resolve();
+      throw new Error('rejected on purpose');
+    });
+    EventEmitter.captureRejections = usual;
+    stage.watch(server, 'server', ['error', 'close']);
+    stage.defer(() => closeServer(server));
+    server.listen(address);
+    await happens(server, 'listening');
+    const client = connect(stage, address, 'client');
+    client.resume();
+    await happens(client, 'close');
+    await stage.settled();
+    assert.equal(stage.lane('peer')[0]?.[0], 'error');
+    assert.deepEqual(stage.lane('peer').at(-1), ['close', true]);
+    assert.deepEqual(stage.lane('server'), []);
+  },
+);
 
-scenario('captureRejections: what other handlers reject with is an error of the server', async (stage) => {
-  const usual = EventEmitter.captureRejections;
-  EventEmitter.captureRejections = true;
-  stage.defer(() => (EventEmitter.captureRejections = usual));
-  const server = stage.net.createServer();
-  EventEmitter.captureRejections = usual;
-  stage.watch(server, 'server', ['error', 'close']);
-  stage.defer(() => closeServer(server));
-  server.on('listening', async () => {
-    await Promise.resolve();
-    throw new Error('rejected on purpose');
-  });
-  server.listen(stage.path());
-  await happens(server, 'error');
-  assert.equal(server.listening, true);
-});
+scenario(
+  'captureRejections: what other handlers reject with is an error of the server',
+  async (stage) => {
+    const usual = EventEmitter.captureRejections;
+    EventEmitter.captureRejections = true;
+    stage.defer(() => (EventEmitter.captureRejections = usual));
+    const server = stage.net.createServer();
+    EventEmitter.captureRejections = usual;
+    stage.watch(server, 'server', ['error', 'close']);
+    stage.defer(() => closeServer(server));
+    server.on('listening', async () => {
+      await Promise.resolve();
+      throw new Error('rejected on purpose');
+    });
+    server.listen(stage.path());
+    await happens(server, 'error');
+    assert.equal(server.listening, true);
+  },
+);
 
 scenario("a stranger's 'connection' event reaches the listener", async (stage) => {
   const stream = new PassThrough();
@@ -503,20 +598,23 @@ scenario("a stranger's 'connection' event reaches the listener", async (stage) =
   assert.deepEqual(stage.lane('server'), [[true]]);
 });
 
-scenario('a server that nobody listens to accepts, and its connections can be counted', async (stage) => {
-  const address = stage.path();
-  const server = stage.net.createServer();
-  stage.defer(() => closeServer(server));
-  server.listen(address);
-  await happens(server, 'listening');
-  const clients = [connect(stage, address), connect(stage, address)];
-  await Promise.all(clients.map((client) => happens(client, 'connect')));
-  while ((await connectionsOf(server)) < 2) await new Promise(setImmediate);
-  const closed = happens(server, 'close');
-  server.close();
-  for (const client of clients) client.end();
-  await closed;
-});
+scenario(
+  'a server that nobody listens to accepts, and its connections can be counted',
+  async (stage) => {
+    const address = stage.path();
+    const server = stage.net.createServer();
+    stage.defer(() => closeServer(server));
+    server.listen(address);
+    await happens(server, 'listening');
+    const clients = [connect(stage, address), connect(stage, address)];
+    await Promise.all(clients.map((client) => happens(client, 'connect')));
+    while ((await connectionsOf(server)) < 2) await new Promise(setImmediate);
+    const closed = happens(server, 'close');
+    server.close();
+    for (const client of clients) client.end();
+    await closed;
+  },
+);
 
 scenario(
   "an exception in a 'connection' listener is uncaught once, and the server goes on accepting",
@@ -581,5 +679,9 @@ scenario('a client that is gone before it was accepted', async (stage) => {
   );
   const [[peer]] = (await Promise.all([accepted, partner.ended])) as [[Socket], unknown];
   if (!peer.closed) await happens(peer, 'close');
-  assert.deepEqual(stage.lane('peer'), [['data', { bytes: 'last words' }], ['end'], ['close', false]]);
+  assert.deepEqual(stage.lane('peer'), [
+    ['data', { bytes: 'last words' }],
+    ['end'],
+    ['close', false],
+  ]);
 });

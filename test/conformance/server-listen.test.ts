@@ -73,12 +73,17 @@ const forms: Record<string, Form> = {
   'listen(path)': (server, address) => server.listen(address),
   'listen(path, callback)': (server, address, listening) => server.listen(address, listening),
   'listen(path, backlog)': (server, address) => server.listen(address, 5),
-  'listen(path, backlog, callback)': (server, address, listening) => server.listen(address, 5, listening),
-  'listen(path, undefined, callback)': (server, address, listening) => server.listen(address, undefined, listening),
-  'listen(path, null, callback)': (server, address, listening) => callWith(server, 'listen', address, null, listening),
-  'listen(path, text, callback)': (server, address, listening) => callWith(server, 'listen', address, 'x', listening),
+  'listen(path, backlog, callback)': (server, address, listening) =>
+    server.listen(address, 5, listening),
+  'listen(path, undefined, callback)': (server, address, listening) =>
+    server.listen(address, undefined, listening),
+  'listen(path, null, callback)': (server, address, listening) =>
+    callWith(server, 'listen', address, null, listening),
+  'listen(path, text, callback)': (server, address, listening) =>
+    callWith(server, 'listen', address, 'x', listening),
   'listen({ path })': (server, address) => server.listen({ path: address }),
-  'listen({ path }, callback)': (server, address, listening) => server.listen({ path: address }, listening),
+  'listen({ path }, callback)': (server, address, listening) =>
+    server.listen({ path: address }, listening),
   'listen({ path, backlog })': (server, address) => server.listen({ path: address, backlog: 5 }),
   'listen({ path, exclusive }, callback)': (server, address, listening) =>
     server.listen({ path: address, exclusive: true }, listening),
@@ -165,18 +170,23 @@ scenario(
   { over: bothFamilies },
 );
 
-scenario('the callback of listen() is called once, not again by a later listen()', async (stage) => {
-  const server = watchedServer(stage);
-  for (const round of ['first', 'second']) {
-    const listening = happens(server, 'listening');
-    server.listen(stage.path(), () => stage.trace('server', `callback of the ${round}`));
-    await listening;
-    stage.trace('server', 'listeners', server.listenerCount('listening'));
-    await closeServer(server);
-  }
-  const callbacks = stage.lane('server').filter(([entry]) => String(entry).startsWith('callback'));
-  assert.deepEqual(callbacks, [['callback of the first'], ['callback of the second']]);
-});
+scenario(
+  'the callback of listen() is called once, not again by a later listen()',
+  async (stage) => {
+    const server = watchedServer(stage);
+    for (const round of ['first', 'second']) {
+      const listening = happens(server, 'listening');
+      server.listen(stage.path(), () => stage.trace('server', `callback of the ${round}`));
+      await listening;
+      stage.trace('server', 'listeners', server.listenerCount('listening'));
+      await closeServer(server);
+    }
+    const callbacks = stage
+      .lane('server')
+      .filter(([entry]) => String(entry).startsWith('callback'));
+    assert.deepEqual(callbacks, [['callback of the first'], ['callback of the second']]);
+  },
+);
 
 scenario('a second listen() throws and does no harm to the first', async (stage) => {
   const [first, second] = [stage.path(), stage.path()];
@@ -217,22 +227,31 @@ scenario(
     assert.equal(Reflect.get(error, 'address'), address);
     assert.equal(error.message, `listen EADDRINUSE: address already in use ${address}`);
     await stage.settled();
-    stage.trace('late', 'then', server.listening, server.address(), server.listenerCount('listening'));
+    stage.trace(
+      'late',
+      'then',
+      server.listening,
+      server.address(),
+      server.listenerCount('listening'),
+    );
     assert.equal(await isReachable(stage, address), true);
   },
   { over: bothFamilies },
 );
 
-scenario('the fields of a listen error are those that net gives it, in the same order', async (stage) => {
-  const address = stage.path();
-  await listen(stage, address);
-  const server = watchedServer(stage, 'late');
-  server.listen(address);
-  const [error] = await happens(server, 'error');
-  assert.ok(error instanceof Error);
-  const withoutHint = Object.keys(error).filter((key) => key !== 'hint');
-  stage.trace('error', withoutHint, Object.prototype.hasOwnProperty.call(error, 'port'));
-});
+scenario(
+  'the fields of a listen error are those that net gives it, in the same order',
+  async (stage) => {
+    const address = stage.path();
+    await listen(stage, address);
+    const server = watchedServer(stage, 'late');
+    server.listen(address);
+    const [error] = await happens(server, 'error');
+    assert.ok(error instanceof Error);
+    const withoutHint = Object.keys(error).filter((key) => key !== 'hint');
+    stage.trace('error', withoutHint, Object.prototype.hasOwnProperty.call(error, 'port'));
+  },
+);
 
 const unbindable: Record<string, { prepare(path: string): string; code: string }> = {
   'a missing directory': { prepare: (path) => `${path}.missing/s`, code: 'EACCES' },
@@ -261,16 +280,20 @@ const unbindable: Record<string, { prepare(path: string): string; code: string }
 };
 
 for (const [what, { prepare, code }] of Object.entries(unbindable)) {
-  scenario(`listening on ${what} fails with ${code} and leaves everything as it was`, async (stage) => {
-    const path = stage.path();
-    const address = prepare(path);
-    const server = watchedServer(stage);
-    server.listen(address);
-    stage.trace('server', 'listening is', server.listening);
-    const [error] = await happens(server, 'error');
-    assert.equal(Reflect.get(error as Error, 'code'), code);
-    if (existsSync(path) && statSync(path).isFile()) assert.equal(readFileSync(path, 'utf8'), 'precious');
-  });
+  scenario(
+    `listening on ${what} fails with ${code} and leaves everything as it was`,
+    async (stage) => {
+      const path = stage.path();
+      const address = prepare(path);
+      const server = watchedServer(stage);
+      server.listen(address);
+      stage.trace('server', 'listening is', server.listening);
+      const [error] = await happens(server, 'error');
+      assert.equal(Reflect.get(error as Error, 'code'), code);
+      if (existsSync(path) && statSync(path).isFile())
+        assert.equal(readFileSync(path, 'utf8'), 'precious');
+    },
+  );
 }
 
 scenario(
@@ -282,7 +305,13 @@ scenario(
     const listening = happens(server, 'listening');
     server.once('error', () => {
       const returned = server.listen(free, () => stage.trace('late', 'callback of the second'));
-      stage.trace('late', 'in the handler', returned === server, server.listening, server.address());
+      stage.trace(
+        'late',
+        'in the handler',
+        returned === server,
+        server.listening,
+        server.address(),
+      );
     });
     server.listen(taken, () => stage.trace('late', 'callback of the first'));
     await listening;
@@ -307,18 +336,21 @@ scenario('after an error the server can have the same path once it is free', asy
   assert.equal(await isReachable(stage, path), true);
 });
 
-scenario('closing after a failed listen(), before its error, still tells the error', async (stage) => {
-  const path = stage.path();
-  await listen(stage, path);
-  const server = watchedServer(stage, 'late');
-  const closed = happens(server, 'close');
-  server.listen(path);
-  server.close((error) => stage.trace('late', 'callback of close', error));
-  await closed;
-  await stage.settled();
-  assert.equal(existsSync(path), true);
-  assert.equal(await isReachable(stage, path), true);
-});
+scenario(
+  'closing after a failed listen(), before its error, still tells the error',
+  async (stage) => {
+    const path = stage.path();
+    await listen(stage, path);
+    const server = watchedServer(stage, 'late');
+    const closed = happens(server, 'close');
+    server.listen(path);
+    server.close((error) => stage.trace('late', 'callback of close', error));
+    await closed;
+    await stage.settled();
+    assert.equal(existsSync(path), true);
+    assert.equal(await isReachable(stage, path), true);
+  },
+);
 
 /** How many connections the kernel queues for a server that accepts none. */
 async function queueLength(stage: Stage, address: string): Promise<number> {
@@ -353,10 +385,19 @@ const backlogs: Record<string, { options: (address: string) => unknown[]; expect
   'no backlog': { options: (address) => [address], expected: 512 },
   'a backlog of 0': { options: (address) => [address, 0], expected: 512 },
   'a backlog of 3': { options: (address) => [address, 3], expected: 4 },
-  'a backlog of 3 as an option': { options: (address) => [{ path: address, backlog: 3 }], expected: 4 },
-  'a backlog of 3 beside an options object': { options: (address) => [{ path: address }, 3], expected: 4 },
+  'a backlog of 3 as an option': {
+    options: (address) => [{ path: address, backlog: 3 }],
+    expected: 4,
+  },
+  'a backlog of 3 beside an options object': {
+    options: (address) => [{ path: address }, 3],
+    expected: 4,
+  },
   'a backlog of 3 as text': { options: (address) => [address, '3'], expected: 4 },
-  'an option before an argument': { options: (address) => [{ path: address, backlog: 3 }, 20], expected: 4 },
+  'an option before an argument': {
+    options: (address) => [{ path: address, backlog: 3 }, 20],
+    expected: 4,
+  },
 };
 
 for (const [what, { options, expected }] of Object.entries(backlogs)) {
@@ -391,19 +432,22 @@ const modes: Record<string, ListenOptions> = {
 
 for (const [what, options] of Object.entries(modes)) {
   for (const mask of [0o022, 0o077, 0o000]) {
-    scenario(`the file's mode with ${what} under umask ${mask.toString(8).padStart(3, '0')}`, async (stage) => {
-      const path = stage.path();
-      const usual = process.umask(mask);
-      stage.defer(() => void process.umask(usual));
-      const server = watchedServer(stage);
-      server.listen({ path, ...options });
-      stage.trace('mode', (statSync(path).mode & 0o7777).toString(8));
-      stage.trace('umask', process.umask().toString(8));
-      await happens(server, 'listening');
-      stage.trace('mode', (statSync(path).mode & 0o7777).toString(8));
-      if (options.readableAll === true) assert.equal(statSync(path).mode & 0o444, 0o444);
-      if (options.writableAll === true) assert.equal(statSync(path).mode & 0o222, 0o222);
-    });
+    scenario(
+      `the file's mode with ${what} under umask ${mask.toString(8).padStart(3, '0')}`,
+      async (stage) => {
+        const path = stage.path();
+        const usual = process.umask(mask);
+        stage.defer(() => void process.umask(usual));
+        const server = watchedServer(stage);
+        server.listen({ path, ...options });
+        stage.trace('mode', (statSync(path).mode & 0o7777).toString(8));
+        stage.trace('umask', process.umask().toString(8));
+        await happens(server, 'listening');
+        stage.trace('mode', (statSync(path).mode & 0o7777).toString(8));
+        if (options.readableAll === true) assert.equal(statSync(path).mode & 0o444, 0o444);
+        if (options.writableAll === true) assert.equal(statSync(path).mode & 0o222, 0o222);
+      },
+    );
   }
 }
 
@@ -422,21 +466,28 @@ scenario('readableAll on an address in use is an event, not an exception', async
   assert.equal(statSync(path).mode, before);
 });
 
-scenario('modes for an abstract name are refused, and the server can still listen', async (stage) => {
-  const address = '\0afunix-test-never-bound';
-  const server = watchedServer(stage);
-  for (const options of [{ readableAll: true }, { writableAll: true }, { readableAll: true, writableAll: true }]) {
-    const error = attempt(() => server.listen({ path: address, ...options }));
-    stage.trace('server', error);
-    assert.ok(error instanceof TypeError);
-    assert.equal(Reflect.get(error, 'code'), 'ERR_INVALID_ARG_VALUE');
-    assert.equal(server.listening, false);
-  }
-  const free = stage.abstract();
-  server.listen({ path: free, readableAll: false, writableAll: false });
-  await happens(server, 'listening');
-  assert.equal(await isReachable(stage, free), true);
-});
+scenario(
+  'modes for an abstract name are refused, and the server can still listen',
+  async (stage) => {
+    const address = '\0afunix-test-never-bound';
+    const server = watchedServer(stage);
+    for (const options of [
+      { readableAll: true },
+      { writableAll: true },
+      { readableAll: true, writableAll: true },
+    ]) {
+      const error = attempt(() => server.listen({ path: address, ...options }));
+      stage.trace('server', error);
+      assert.ok(error instanceof TypeError);
+      assert.equal(Reflect.get(error, 'code'), 'ERR_INVALID_ARG_VALUE');
+      assert.equal(server.listening, false);
+    }
+    const free = stage.abstract();
+    server.listen({ path: free, readableAll: false, writableAll: false });
+    await happens(server, 'listening');
+    assert.equal(await isReachable(stage, free), true);
+  },
+);
 
 scenario(
   'a signal closes the server, and its listener is taken off',
@@ -567,7 +618,9 @@ for (const state of ['listening', 'bound'] as const) {
           });
           server.on('error', (error) => tell('error', error.message));
           server.on('close', () => tell('close'));
-          const returned = server.listen({ fd: 3 }, () => tell('listening', server.listening, server.address()));
+          const returned = server.listen({ fd: 3 }, () =>
+            tell('listening', server.listening, server.address()),
+          );
           tell('returned', returned === server, server.listening, server.address());
         },
         { launcher: ['python3', '-c', activator, bindable, state] },
@@ -589,24 +642,28 @@ for (const state of ['listening', 'bound'] as const) {
 }
 
 scenario('a descriptor that is not a socket, or not open, is an error event', async (stage) => {
-  const partner = startPartner(stage, { file: stage.path() }, ({ net, parameters, require, tell }) => {
-    const fs = require('node:fs') as typeof import('node:fs');
-    const file = fs.openSync(parameters.file, 'w');
-    const attempts = [file, 12345];
-    const next = (): void => {
-      const fd = attempts.shift();
-      if (fd === undefined) return;
-      const server = net.createServer();
-      server.on('error', (error: NodeJS.ErrnoException) => {
-        tell('error', error.code, error.errno, error.syscall, error.message, server.listening);
-        next();
-      });
-      server.on('listening', () => tell('listening'));
-      server.listen({ fd });
-      tell('returned', server.listening);
-    };
-    next();
-  });
+  const partner = startPartner(
+    stage,
+    { file: stage.path() },
+    ({ net, parameters, require, tell }) => {
+      const fs = require('node:fs') as typeof import('node:fs');
+      const file = fs.openSync(parameters.file, 'w');
+      const attempts = [file, 12345];
+      const next = (): void => {
+        const fd = attempts.shift();
+        if (fd === undefined) return;
+        const server = net.createServer();
+        server.on('error', (error: NodeJS.ErrnoException) => {
+          tell('error', error.code, error.errno, error.syscall, error.message, server.listening);
+          next();
+        });
+        server.on('listening', () => tell('listening'));
+        server.listen({ fd });
+        tell('returned', server.listening);
+      };
+      next();
+    },
+  );
   for (const happening of await partner.everything()) stage.trace('server', ...happening);
   const errors = stage.lane('server').filter(([event]) => event === 'error');
   assert.deepEqual(
@@ -615,19 +672,22 @@ scenario('a descriptor that is not a socket, or not open, is an error event', as
   );
 });
 
-scenario('an abstract name exists in no directory, and is free again after close', async (stage) => {
-  const name = stage.abstract();
-  for (let round = 0; round < 20; round += 1) {
-    const server = watchedServer(stage, `server ${round}`);
-    server.listen(name);
-    await happens(server, 'listening');
-    assert.equal(server.address(), name);
-    assert.equal(existsSync(name.slice(1)), false);
-    assert.equal(await isReachable(stage, name), true);
-    await closeServer(server);
-    assert.equal(await isReachable(stage, name), false);
-  }
-});
+scenario(
+  'an abstract name exists in no directory, and is free again after close',
+  async (stage) => {
+    const name = stage.abstract();
+    for (let round = 0; round < 20; round += 1) {
+      const server = watchedServer(stage, `server ${round}`);
+      server.listen(name);
+      await happens(server, 'listening');
+      assert.equal(server.address(), name);
+      assert.equal(existsSync(name.slice(1)), false);
+      assert.equal(await isReachable(stage, name), true);
+      await closeServer(server);
+      assert.equal(await isReachable(stage, name), false);
+    }
+  },
+);
 
 const abstractNames: Record<string, string> = {
   'a short one': 'a',
@@ -671,7 +731,11 @@ scenario('a relative path is relative to the directory of the process', async (s
   const home = process.cwd();
   process.chdir(dirname(path));
   stage.defer(() => process.chdir(home));
-  for (const relative of [basename(path), `./${basename(path)}`, `../${basename(dirname(path))}/${basename(path)}`]) {
+  for (const relative of [
+    basename(path),
+    `./${basename(path)}`,
+    `../${basename(dirname(path))}/${basename(path)}`,
+  ]) {
     const server = watchedServer(stage, 'server');
     server.listen(relative);
     await happens(server, 'listening');
@@ -700,25 +764,28 @@ scenario('a path beyond ASCII, with spaces, quotes and a newline, is a path', as
   }
 });
 
-scenario('a path through a symbolic directory, and a symbolic link in its own place', async (stage) => {
-  const path = stage.path();
-  const fs: typeof import('node:fs') = await import('node:fs');
-  mkdirSync(`${path}.real`);
-  fs.symlinkSync(`${path}.real`, `${path}.link`);
-  const server = watchedServer(stage, 'through');
-  server.listen(`${path}.link/s`);
-  await happens(server, 'listening');
-  assert.equal(lstatSync(`${path}.real/s`).isSocket(), true);
-  assert.equal(await isReachable(stage, `${path}.real/s`), true);
+scenario(
+  'a path through a symbolic directory, and a symbolic link in its own place',
+  async (stage) => {
+    const path = stage.path();
+    const fs: typeof import('node:fs') = await import('node:fs');
+    mkdirSync(`${path}.real`);
+    fs.symlinkSync(`${path}.real`, `${path}.link`);
+    const server = watchedServer(stage, 'through');
+    server.listen(`${path}.link/s`);
+    await happens(server, 'listening');
+    assert.equal(lstatSync(`${path}.real/s`).isSocket(), true);
+    assert.equal(await isReachable(stage, `${path}.real/s`), true);
 
-  fs.symlinkSync(`${path}.nowhere`, path);
-  const late = watchedServer(stage, 'over a link');
-  const failed = happens(late, 'error');
-  late.listen(path);
-  await failed;
-  assert.equal(existsSync(`${path}.nowhere`), false);
-  assert.equal(lstatSync(path).isSymbolicLink(), true);
-});
+    fs.symlinkSync(`${path}.nowhere`, path);
+    const late = watchedServer(stage, 'over a link');
+    const failed = happens(late, 'error');
+    late.listen(path);
+    await failed;
+    assert.equal(existsSync(`${path}.nowhere`), false);
+    assert.equal(lstatSync(path).isSymbolicLink(), true);
+  },
+);
 
 scenario('exclusive makes no difference outside a cluster', async (stage) => {
   for (const exclusive of [true, false]) {
@@ -747,7 +814,9 @@ scenario('200 servers listen at the same time', async (stage) => {
     server.listen(join(directory, String(index)));
   }
   await Promise.all(servers.map((server) => happens(server, 'listening')));
-  const answers = await Promise.all(servers.map((_, index) => answerFrom(stage.net, join(directory, String(index)))));
+  const answers = await Promise.all(
+    servers.map((_, index) => answerFrom(stage.net, join(directory, String(index)))),
+  );
   assert.deepEqual(
     answers,
     servers.map((_, index) => String(index)),
@@ -765,26 +834,33 @@ function answerFrom(net: Net, path: string): Promise<string> {
   });
 }
 
-scenario("an exception in a 'listening' listener is uncaught once, and the server listens on", async (stage) => {
-  const path = stage.path();
-  const partner = startPartner(stage, { path }, ({ net, parameters, tell }) => {
-    process.on('uncaughtException', (error) => {
-      tell('uncaught', error.message);
-      net.connect(parameters.path).on('close', () => server.close());
+scenario(
+  "an exception in a 'listening' listener is uncaught once, and the server listens on",
+  async (stage) => {
+    const path = stage.path();
+    const partner = startPartner(stage, { path }, ({ net, parameters, tell }) => {
+      process.on('uncaughtException', (error) => {
+        tell('uncaught', error.message);
+        net.connect(parameters.path).on('close', () => server.close());
+      });
+      const server = net.createServer((peer) => {
+        tell('connection');
+        peer.resume();
+        peer.end();
+      });
+      server.on('close', () => tell('close'));
+      server.listen(parameters.path, () => {
+        throw new Error('thrown on purpose');
+      });
     });
-    const server = net.createServer((peer) => {
-      tell('connection');
-      peer.resume();
-      peer.end();
-    });
-    server.on('close', () => tell('close'));
-    server.listen(parameters.path, () => {
-      throw new Error('thrown on purpose');
-    });
-  });
-  for (const happening of await partner.everything()) stage.trace('child', ...happening);
-  assert.deepEqual(stage.lane('child'), [['uncaught', 'thrown on purpose'], ['connection'], ['close']]);
-});
+    for (const happening of await partner.everything()) stage.trace('child', ...happening);
+    assert.deepEqual(stage.lane('child'), [
+      ['uncaught', 'thrown on purpose'],
+      ['connection'],
+      ['close'],
+    ]);
+  },
+);
 
 scenario('a listen error that nobody listens for ends the process', async (stage) => {
   const path = stage.path();

@@ -61,16 +61,20 @@ endsByItself('a socket that never connected holds nothing', ['exit'], ({ net, te
   new net.Socket().on('data', () => undefined);
 });
 
-endsByItself('a listening server holds the process until it closes', ['held', 'close', 'exit'], (context) => {
-  const { net, parameters, tell } = context;
-  process.on('exit', () => tell('child', 'exit'));
-  const server = net.createServer().listen(parameters.address);
-  server.on('close', () => tell('child', 'close'));
-  setTimeout(() => {
-    tell('child', 'held');
-    server.close();
-  }, 20).unref();
-});
+endsByItself(
+  'a listening server holds the process until it closes',
+  ['held', 'close', 'exit'],
+  (context) => {
+    const { net, parameters, tell } = context;
+    process.on('exit', () => tell('child', 'exit'));
+    const server = net.createServer().listen(parameters.address);
+    server.on('close', () => tell('child', 'close'));
+    setTimeout(() => {
+      tell('child', 'held');
+      server.close();
+    }, 20).unref();
+  },
+);
 
 endsByItself('unref() before listen()', ['listening', 'exit'], ({ net, parameters, tell }) => {
   process.on('exit', () => tell('child', 'exit'));
@@ -85,26 +89,34 @@ endsByItself('unref() after listen()', ['listening', 'exit'], ({ net, parameters
   tell('returned', server.unref() === server);
 });
 
-endsByItself("unref() in 'listening', twice", ['listening', 'exit'], ({ net, parameters, tell }) => {
-  process.on('exit', () => tell('child', 'exit'));
-  const server = net.createServer().listen(parameters.address, () => {
-    tell('child', 'listening');
-    server.unref();
-    server.unref();
-  });
-});
+endsByItself(
+  "unref() in 'listening', twice",
+  ['listening', 'exit'],
+  ({ net, parameters, tell }) => {
+    process.on('exit', () => tell('child', 'exit'));
+    const server = net.createServer().listen(parameters.address, () => {
+      tell('child', 'listening');
+      server.unref();
+      server.unref();
+    });
+  },
+);
 
-endsByItself('unref() and then ref(), before listen()', ['held', 'exit'], ({ net, parameters, tell }) => {
-  process.on('exit', () => tell('child', 'exit'));
-  const server = net.createServer();
-  server.unref();
-  tell('returned', server.ref() === server);
-  server.listen(parameters.address);
-  setTimeout(() => {
-    tell('child', 'held');
-    server.close();
-  }, 20).unref();
-});
+endsByItself(
+  'unref() and then ref(), before listen()',
+  ['held', 'exit'],
+  ({ net, parameters, tell }) => {
+    process.on('exit', () => tell('child', 'exit'));
+    const server = net.createServer();
+    server.unref();
+    tell('returned', server.ref() === server);
+    server.listen(parameters.address);
+    setTimeout(() => {
+      tell('child', 'held');
+      server.close();
+    }, 20).unref();
+  },
+);
 
 endsByItself('ref() twice needs only one unref()', ['exit'], ({ net, parameters, tell }) => {
   process.on('exit', () => tell('child', 'exit'));
@@ -114,45 +126,68 @@ endsByItself('ref() twice needs only one unref()', ['exit'], ({ net, parameters,
   server.unref();
 });
 
-endsByItself('unref() twice needs only one ref()', ['held', 'exit'], ({ net, parameters, tell }) => {
-  process.on('exit', () => tell('child', 'exit'));
-  const server = net.createServer().listen(parameters.address);
-  server.unref();
-  server.unref();
-  server.ref();
-  setTimeout(() => {
-    tell('child', 'held');
-    server.close();
-  }, 20).unref();
-});
+endsByItself(
+  'unref() twice needs only one ref()',
+  ['held', 'exit'],
+  ({ net, parameters, tell }) => {
+    process.on('exit', () => tell('child', 'exit'));
+    const server = net.createServer().listen(parameters.address);
+    server.unref();
+    server.unref();
+    server.ref();
+    setTimeout(() => {
+      tell('child', 'held');
+      server.close();
+    }, 20).unref();
+  },
+);
 
-endsByItself('ref() and unref() after close() return the server and hold nothing', ['exit'], (context) => {
-  const { net, parameters, tell } = context;
-  process.on('exit', () => tell('child', 'exit'));
-  const server = net.createServer().listen(parameters.address, () => {
-    server.close(() => tell('returned', server.ref() === server, server.unref() === server, server.ref() === server));
-  });
-});
+endsByItself(
+  'ref() and unref() after close() return the server and hold nothing',
+  ['exit'],
+  (context) => {
+    const { net, parameters, tell } = context;
+    process.on('exit', () => tell('child', 'exit'));
+    const server = net.createServer().listen(parameters.address, () => {
+      server.close(() =>
+        tell(
+          'returned',
+          server.ref() === server,
+          server.unref() === server,
+          server.ref() === server,
+        ),
+      );
+    });
+  },
+);
 
-endsByItself('a server that listens again after unref() holds nothing either', ['again', 'exit'], (context) => {
-  const { net, parameters, tell } = context;
-  process.on('exit', () => tell('child', 'exit'));
-  const server = net.createServer().unref();
-  server.listen(parameters.address);
-  server.close(() => {
-    server.listen(parameters.address, () => tell('child', 'again'));
-  });
-});
+endsByItself(
+  'a server that listens again after unref() holds nothing either',
+  ['again', 'exit'],
+  (context) => {
+    const { net, parameters, tell } = context;
+    process.on('exit', () => tell('child', 'exit'));
+    const server = net.createServer().unref();
+    server.listen(parameters.address);
+    server.close(() => {
+      server.listen(parameters.address, () => tell('child', 'again'));
+    });
+  },
+);
 
-endsByItself('one of two servers holds the process', ['held', 'exit'], ({ net, parameters, tell }) => {
-  process.on('exit', () => tell('child', 'exit'));
-  net.createServer().listen(parameters.address).unref();
-  const holding = net.createServer().listen(`${parameters.address}2`);
-  setTimeout(() => {
-    tell('child', 'held');
-    holding.close();
-  }, 20).unref();
-});
+endsByItself(
+  'one of two servers holds the process',
+  ['held', 'exit'],
+  ({ net, parameters, tell }) => {
+    process.on('exit', () => tell('child', 'exit'));
+    net.createServer().listen(parameters.address).unref();
+    const holding = net.createServer().listen(`${parameters.address}2`);
+    setTimeout(() => {
+      tell('child', 'held');
+      holding.close();
+    }, 20).unref();
+  },
+);
 
 endsByItself(
   'an accepted connection holds the process although its server does not',
@@ -280,12 +315,16 @@ scenario('a paused client with nothing to write', async (stage) => {
   for (const happening of await partner.everything()) stage.trace('child', ...happening);
 });
 
-endsByItself("'beforeExit' comes when the last server closed", ['close', 'beforeExit'], (context) => {
-  const { net, parameters, tell } = context;
-  process.on('beforeExit', () => tell('child', 'beforeExit'));
-  const server = net.createServer().listen(parameters.address, () => server.close());
-  server.on('close', () => tell('child', 'close'));
-});
+endsByItself(
+  "'beforeExit' comes when the last server closed",
+  ['close', 'beforeExit'],
+  (context) => {
+    const { net, parameters, tell } = context;
+    process.on('beforeExit', () => tell('child', 'beforeExit'));
+    const server = net.createServer().listen(parameters.address, () => server.close());
+    server.on('close', () => tell('child', 'close'));
+  },
+);
 
 endsByItself(
   "a server that begins in 'beforeExit' holds the process once more",
@@ -326,22 +365,30 @@ endsByItself(
   },
 );
 
-endsByItself('a server whose listen() failed holds nothing', ['EADDRINUSE', 'exit'], ({ net, parameters, tell }) => {
-  process.on('exit', () => tell('child', 'exit'));
-  const first = net.createServer().listen(parameters.address).unref();
-  const second = net.createServer();
-  second.on('error', (error: NodeJS.ErrnoException) => tell('child', error.code));
-  second.listen(parameters.address);
-  tell('listening', first.listening, second.listening);
-});
+endsByItself(
+  'a server whose listen() failed holds nothing',
+  ['EADDRINUSE', 'exit'],
+  ({ net, parameters, tell }) => {
+    process.on('exit', () => tell('child', 'exit'));
+    const first = net.createServer().listen(parameters.address).unref();
+    const second = net.createServer();
+    second.on('error', (error: NodeJS.ErrnoException) => tell('child', error.code));
+    second.listen(parameters.address);
+    tell('listening', first.listening, second.listening);
+  },
+);
 
-endsByItself('a client whose connect() failed holds nothing', ['error', 'close', 'exit'], (context) => {
-  const { net, parameters, tell } = context;
-  process.on('exit', () => tell('child', 'exit'));
-  const client = net.connect(parameters.address);
-  client.on('error', () => tell('child', 'error'));
-  client.on('close', () => tell('child', 'close'));
-});
+endsByItself(
+  'a client whose connect() failed holds nothing',
+  ['error', 'close', 'exit'],
+  (context) => {
+    const { net, parameters, tell } = context;
+    process.on('exit', () => tell('child', 'exit'));
+    const client = net.connect(parameters.address);
+    client.on('error', () => tell('child', 'error'));
+    client.on('close', () => tell('child', 'close'));
+  },
+);
 
 leavesInside("'listening'", ({ net, parameters, tell }) => {
   process.on('exit', (code) => tell('child', 'exit', code));
@@ -403,7 +450,9 @@ leavesInside("a socket's 'close'", ({ net, parameters, tell }) => {
 
 leavesInside("a server's 'close'", ({ net, parameters, tell }) => {
   process.on('exit', (code) => tell('child', 'exit', code));
-  const server = net.createServer().listen(parameters.address, () => server.close(() => process.exit(42)));
+  const server = net
+    .createServer()
+    .listen(parameters.address, () => server.close(() => process.exit(42)));
 });
 
 leavesInside("a server's 'error'", ({ net, parameters, tell }) => {
@@ -447,17 +496,21 @@ leavesInside("'beforeExit', with a server that holds nothing", ({ net, parameter
   net.createServer().listen(parameters.address).unref();
 });
 
-leavesInside('a connection handler while 50 connections wait with data', ({ net, parameters, tell }) => {
-  process.on('exit', (code) => tell('child', 'exit', code));
-  let accepted = 0;
-  const server = net.createServer((peer) => {
-    peer.resume();
-    accepted += 1;
-    if (accepted === 25) process.exit(42);
-  });
-  server.listen(parameters.address);
-  for (let index = 0; index < 50; index += 1) net.connect(parameters.address).write(Buffer.alloc(100_000));
-});
+leavesInside(
+  'a connection handler while 50 connections wait with data',
+  ({ net, parameters, tell }) => {
+    process.on('exit', (code) => tell('child', 'exit', code));
+    let accepted = 0;
+    const server = net.createServer((peer) => {
+      peer.resume();
+      accepted += 1;
+      if (accepted === 25) process.exit(42);
+    });
+    server.listen(parameters.address);
+    for (let index = 0; index < 50; index += 1)
+      net.connect(parameters.address).write(Buffer.alloc(100_000));
+  },
+);
 
 for (const [what, place] of [
   ["'connection'", 'connection'],
@@ -465,45 +518,60 @@ for (const [what, place] of [
   ["'listening'", 'listening'],
   ["'connect'", 'connect'],
 ] as const) {
-  scenario(`an exception inside ${what} ends the process with code 1 and is told`, async (stage) => {
-    const partner = startPartner(stage, { address: stage.path(), place }, ({ net, parameters, tell }) => {
-      process.on('exit', (code) => tell('child', 'exit', code));
-      const here = (place: string): void => {
-        if (place === parameters.place) throw new Error(`thrown on purpose in ${place}`);
-      };
-      const server = net.createServer((peer) => {
-        peer.on('data', () => here('data'));
-        here('connection');
-      });
-      server.listen(parameters.address, () => here('listening'));
-      net.connect(parameters.address, () => here('connect')).write('x');
-    });
-    const happenings = await partner.everything();
-    const { code } = await partner.ended;
-    stage.trace('process', code);
-    const told = happenings.find(([lane]) => lane === 'stderr');
-    assert.equal(code, 1);
-    assert.ok(String(told?.[1]).includes(`thrown on purpose in ${place}`), 'the exception was not told');
-    assert.deepEqual(happenings[0], ['child', 'exit', 1]);
-  });
+  scenario(
+    `an exception inside ${what} ends the process with code 1 and is told`,
+    async (stage) => {
+      const partner = startPartner(
+        stage,
+        { address: stage.path(), place },
+        ({ net, parameters, tell }) => {
+          process.on('exit', (code) => tell('child', 'exit', code));
+          const here = (place: string): void => {
+            if (place === parameters.place) throw new Error(`thrown on purpose in ${place}`);
+          };
+          const server = net.createServer((peer) => {
+            peer.on('data', () => here('data'));
+            here('connection');
+          });
+          server.listen(parameters.address, () => here('listening'));
+          net.connect(parameters.address, () => here('connect')).write('x');
+        },
+      );
+      const happenings = await partner.everything();
+      const { code } = await partner.ended;
+      stage.trace('process', code);
+      const told = happenings.find(([lane]) => lane === 'stderr');
+      assert.equal(code, 1);
+      assert.ok(
+        String(told?.[1]).includes(`thrown on purpose in ${place}`),
+        'the exception was not told',
+      );
+      assert.deepEqual(happenings[0], ['child', 'exit', 1]);
+    },
+  );
 }
 
-scenario('active resources are named while there are any, and none are left afterwards', async (stage) => {
-  const partner = startPartner(stage, { path: stage.path() }, ({ net, parameters, tell }) => {
-    const server = net.createServer((peer) => {
-      peer.end();
-      peer.resume();
-    });
-    server.listen(parameters.path, () => {
-      const client = net.connect(parameters.path);
-      client.resume();
-      client.on('close', () => {
-        server.close(() => {
-          setImmediate(() => setImmediate(() => tell('left', process.getActiveResourcesInfo().length)));
+scenario(
+  'active resources are named while there are any, and none are left afterwards',
+  async (stage) => {
+    const partner = startPartner(stage, { path: stage.path() }, ({ net, parameters, tell }) => {
+      const server = net.createServer((peer) => {
+        peer.end();
+        peer.resume();
+      });
+      server.listen(parameters.path, () => {
+        const client = net.connect(parameters.path);
+        client.resume();
+        client.on('close', () => {
+          server.close(() => {
+            setImmediate(() =>
+              setImmediate(() => tell('left', process.getActiveResourcesInfo().length)),
+            );
+          });
         });
       });
     });
-  });
-  stage.trace('left', await partner.told('left'));
-  assert.deepEqual(await partner.ended, { code: 0, signal: null });
-});
+    stage.trace('left', await partner.told('left'));
+    assert.deepEqual(await partner.ended, { code: 0, signal: null });
+  },
+);

@@ -58,7 +58,10 @@ scenario(
     const partner = startPartner(stage, { address }, ({ net, parameters, tell }) => {
       net.connect(parameters.address, () => tell('connected'));
     });
-    const [[peer]] = (await Promise.all([accepted, partner.told('connected')])) as [[Socket], unknown];
+    const [[peer]] = (await Promise.all([accepted, partner.told('connected')])) as [
+      [Socket],
+      unknown,
+    ];
     stage.watch(peer, 'peer', socketEvents);
     const gone = departure(peer);
     await partner.kill();
@@ -98,93 +101,104 @@ scenario(
   { over: bothFamilies },
 );
 
-scenario('a client that is killed while it sends: what arrived is told, then its end', async (stage) => {
-  for (let round = 0; round < 5; round += 1) {
-    const address = stage.path();
-    const server = await listen(stage, address);
-    const accepted = happens(server, 'connection');
-    const partner = startPartner(stage, { address }, ({ net, parameters }) => {
-      const client = net.connect(parameters.address);
-      const chunk = Buffer.alloc(65_536, 'x');
-      const pump = (): void => {
-        while (client.write(chunk));
-      };
-      client.on('drain', pump);
-      client.on('connect', pump);
-    });
-    const [peer] = (await accepted) as [Socket];
-    let arrived = 0;
-    const enough = new Promise<void>((resolve) => {
-      peer.on('data', (chunk: Buffer) => {
-        arrived += chunk.length;
-        assert.ok(chunk.every((byte) => byte === 120));
-        if (arrived > 1_000_000) resolve();
+scenario(
+  'a client that is killed while it sends: what arrived is told, then its end',
+  async (stage) => {
+    for (let round = 0; round < 5; round += 1) {
+      const address = stage.path();
+      const server = await listen(stage, address);
+      const accepted = happens(server, 'connection');
+      const partner = startPartner(stage, { address }, ({ net, parameters }) => {
+        const client = net.connect(parameters.address);
+        const chunk = Buffer.alloc(65_536, 'x');
+        const pump = (): void => {
+          while (client.write(chunk));
+        };
+        client.on('drain', pump);
+        client.on('connect', pump);
       });
-    });
-    await enough;
-    const gone = departure(peer);
-    await partner.kill();
-    assertNoticed(await gone);
-    assert.equal(peer.bytesRead, arrived);
-  }
-});
+      const [peer] = (await accepted) as [Socket];
+      let arrived = 0;
+      const enough = new Promise<void>((resolve) => {
+        peer.on('data', (chunk: Buffer) => {
+          arrived += chunk.length;
+          assert.ok(chunk.every((byte) => byte === 120));
+          if (arrived > 1_000_000) resolve();
+        });
+      });
+      await enough;
+      const gone = departure(peer);
+      await partner.kill();
+      assertNoticed(await gone);
+      assert.equal(peer.bytesRead, arrived);
+    }
+  },
+);
 
-scenario('a client that is killed while it is sent to: the server learns it and its writes fail', async (stage) => {
-  for (let round = 0; round < 5; round += 1) {
+scenario(
+  'a client that is killed while it is sent to: the server learns it and its writes fail',
+  async (stage) => {
+    for (let round = 0; round < 5; round += 1) {
+      const address = stage.path();
+      const server = await listen(stage, address);
+      const accepted = happens(server, 'connection');
+      const partner = startPartner(stage, { address }, ({ net, parameters, tell }) => {
+        const client = net.connect(parameters.address);
+        client.once('data', () => tell('receiving'));
+      });
+      const [peer] = (await accepted) as [Socket];
+      const chunk = Buffer.alloc(1_000_000, 'y');
+      const writes = 20;
+      let called = 0;
+      let failed = 0;
+      const allCalled = new Promise<void>((resolve) => {
+        for (let index = 0; index < writes; index += 1) {
+          peer.write(chunk, (error) => {
+            called += 1;
+            if (error) failed += 1;
+            if (called === writes) resolve();
+          });
+        }
+      });
+      await partner.told('receiving');
+      partner.process.kill('SIGSTOP');
+      const gone = departure(peer);
+      await partner.kill();
+      assertNoticed(await gone);
+      await allCalled;
+      assert.ok(failed > 0, 'every write succeeded although nobody read');
+      assert.equal(called, writes);
+    }
+  },
+);
+
+scenario(
+  'a client that stops reading and is killed leaves nothing of 20 MB behind',
+  async (stage) => {
     const address = stage.path();
     const server = await listen(stage, address);
     const accepted = happens(server, 'connection');
     const partner = startPartner(stage, { address }, ({ net, parameters, tell }) => {
-      const client = net.connect(parameters.address);
-      client.once('data', () => tell('receiving'));
+      net.connect(parameters.address, () => tell('connected')).pause();
+      // A paused socket would not hold the process.
+      setInterval(() => undefined, 60_000);
     });
+    await partner.told('connected');
     const [peer] = (await accepted) as [Socket];
-    const chunk = Buffer.alloc(1_000_000, 'y');
-    const writes = 20;
-    let called = 0;
-    let failed = 0;
-    const allCalled = new Promise<void>((resolve) => {
-      for (let index = 0; index < writes; index += 1) {
-        peer.write(chunk, (error) => {
-          called += 1;
-          if (error) failed += 1;
-          if (called === writes) resolve();
-        });
-      }
-    });
-    await partner.told('receiving');
-    partner.process.kill('SIGSTOP');
+    const calledBack = new Promise<unknown>((resolve) =>
+      peer.write(Buffer.alloc(20_000_000), resolve),
+    );
+    await new Promise<void>((resolve) => setImmediate(resolve));
     const gone = departure(peer);
     await partner.kill();
-    assertNoticed(await gone);
-    await allCalled;
-    assert.ok(failed > 0, 'every write succeeded although nobody read');
-    assert.equal(called, writes);
-  }
-});
-
-scenario('a client that stops reading and is killed leaves nothing of 20 MB behind', async (stage) => {
-  const address = stage.path();
-  const server = await listen(stage, address);
-  const accepted = happens(server, 'connection');
-  const partner = startPartner(stage, { address }, ({ net, parameters, tell }) => {
-    net.connect(parameters.address, () => tell('connected')).pause();
-    // A paused socket would not hold the process.
-    setInterval(() => undefined, 60_000);
-  });
-  await partner.told('connected');
-  const [peer] = (await accepted) as [Socket];
-  const calledBack = new Promise<unknown>((resolve) => peer.write(Buffer.alloc(20_000_000), resolve));
-  await new Promise<void>((resolve) => setImmediate(resolve));
-  const gone = departure(peer);
-  await partner.kill();
-  const departed = await gone;
-  assertNoticed(departed);
-  assert.equal(departed.errors, 1);
-  await calledBack;
-  assert.equal(peer.destroyed, true);
-  assert.equal(peer.writableLength, 0);
-});
+    const departed = await gone;
+    assertNoticed(departed);
+    assert.equal(departed.errors, 1);
+    await calledBack;
+    assert.equal(peer.destroyed, true);
+    assert.equal(peer.writableLength, 0);
+  },
+);
 
 scenario('a server that is killed while 10 clients send to it', async (stage) => {
   const address = stage.path();
@@ -219,48 +233,52 @@ scenario('a server that is killed while 10 clients send to it', async (stage) =>
   }
 });
 
-scenario('a server that is killed while it sends: the bytes that came are the right ones', async (stage) => {
-  const address = stage.path();
-  const partner = startPartner(stage, { address }, ({ net, parameters, tell }) => {
-    const server = net.createServer((peer) => {
-      let next = 0;
-      const pump = (): void => {
-        let more = true;
-        while (more) {
-          const chunk = Buffer.allocUnsafe(4 * 10_000);
-          for (let index = 0; index < 10_000; index += 1) chunk.writeUInt32LE(next++ >>> 0, 4 * index);
-          more = peer.write(chunk);
-        }
-      };
-      peer.on('error', () => undefined);
-      peer.on('drain', pump);
-      pump();
+scenario(
+  'a server that is killed while it sends: the bytes that came are the right ones',
+  async (stage) => {
+    const address = stage.path();
+    const partner = startPartner(stage, { address }, ({ net, parameters, tell }) => {
+      const server = net.createServer((peer) => {
+        let next = 0;
+        const pump = (): void => {
+          let more = true;
+          while (more) {
+            const chunk = Buffer.allocUnsafe(4 * 10_000);
+            for (let index = 0; index < 10_000; index += 1)
+              chunk.writeUInt32LE(next++ >>> 0, 4 * index);
+            more = peer.write(chunk);
+          }
+        };
+        peer.on('error', () => undefined);
+        peer.on('drain', pump);
+        pump();
+      });
+      server.listen(parameters.address, () => tell('listening'));
     });
-    server.listen(parameters.address, () => tell('listening'));
-  });
-  await partner.told('listening');
-  const client = stage.net.connect(address);
-  discard(stage, client);
-  const chunks: Buffer[] = [];
-  let length = 0;
-  const enough = new Promise<void>((resolve) => {
-    client.on('data', (chunk: Buffer) => {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length > 2_000_000) resolve();
+    await partner.told('listening');
+    const client = stage.net.connect(address);
+    discard(stage, client);
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const enough = new Promise<void>((resolve) => {
+      client.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        length += chunk.length;
+        if (length > 2_000_000) resolve();
+      });
     });
-  });
-  const gone = departure(client);
-  await enough;
-  await partner.kill();
-  assertNoticed(await gone);
-  const bytes = Buffer.concat(chunks);
-  assert.equal(client.bytesRead, bytes.length);
-  for (let index = 0; index < Math.floor(bytes.length / 4); index += 1) {
-    if (bytes.readUInt32LE(4 * index) !== index)
-      assert.fail(`the word at ${index} is ${bytes.readUInt32LE(4 * index)}`);
-  }
-});
+    const gone = departure(client);
+    await enough;
+    await partner.kill();
+    assertNoticed(await gone);
+    const bytes = Buffer.concat(chunks);
+    assert.equal(client.bytesRead, bytes.length);
+    for (let index = 0; index < Math.floor(bytes.length / 4); index += 1) {
+      if (bytes.readUInt32LE(4 * index) !== index)
+        assert.fail(`the word at ${index} is ${bytes.readUInt32LE(4 * index)}`);
+    }
+  },
+);
 
 scenario('a peer that is stopped and goes on loses nothing', async (stage) => {
   const address = stage.path();
@@ -342,8 +360,18 @@ scenario(
     discard(stage, socket);
     stage.watch(socket, 'socket', ['connect', 'ready', 'end', 'finish', 'error', 'close']);
     for (let round = 0; round < 50; round += 1) {
-      assert.equal(await askOnce(socket, address, `question ${round}`), `answer to question ${round}`);
-      stage.trace('socket', 'counters', socket.bytesRead, socket.bytesWritten, socket.destroyed, socket.pending);
+      assert.equal(
+        await askOnce(socket, address, `question ${round}`),
+        `answer to question ${round}`,
+      );
+      stage.trace(
+        'socket',
+        'counters',
+        socket.bytesRead,
+        socket.bytesWritten,
+        socket.destroyed,
+        socket.pending,
+      );
     }
     assert.equal(await askOnce(socket, address, 'how many?'), '50');
   },
@@ -399,7 +427,8 @@ scenario(
         const socket = new stage.net.Socket();
         discard(stage, socket);
         const texts: string[] = [];
-        for (let round = 0; round < 5; round += 1) texts.push(await askOnce(socket, address, `${index}.${round}`));
+        for (let round = 0; round < 5; round += 1)
+          texts.push(await askOnce(socket, address, `${index}.${round}`));
         return texts;
       }),
     );
@@ -431,7 +460,9 @@ scenario(
       const partner = startPartner(stage, { address }, ({ net, parameters, tell, require }) => {
         const fs = require('node:fs') as typeof import('node:fs');
         fs.rmSync(parameters.address, { force: true });
-        net.createServer((peer) => peer.resume()).listen(parameters.address, () => tell('listening'));
+        net
+          .createServer((peer) => peer.resume())
+          .listen(parameters.address, () => tell('listening'));
       });
       await partner.told('listening');
       return partner;
@@ -450,7 +481,8 @@ scenario(
         if (connected === 150) connectedAgain.shift()?.();
       });
       socket.on('error', (error: NodeJS.ErrnoException) => {
-        if (!['ECONNREFUSED', 'ENOENT', 'ECONNRESET'].includes(error.code ?? '')) unexpected.push(error.message);
+        if (!['ECONNREFUSED', 'ENOENT', 'ECONNRESET'].includes(error.code ?? ''))
+          unexpected.push(error.message);
       });
       socket.on('close', () => {
         if (!over) setTimeout(() => !over && socket.connect(address), 5);
@@ -575,10 +607,17 @@ for (const { server, client } of constellations) {
       const bytes = 20_000_000;
       const address = stage.address();
       const of = (which: string): string => (which === 'node:net' ? which : stage.specifier);
-      const serving = startPartner(stage, { address, bytes }, serveTransfer, { specifier: of(server) });
+      const serving = startPartner(stage, { address, bytes }, serveTransfer, {
+        specifier: of(server),
+      });
       await serving.told('listening');
-      const connecting = startPartner(stage, { address, bytes }, connectTransfer, { specifier: of(client) });
-      const [atServer, atClient] = await Promise.all([serving.told('received'), connecting.told('received')]);
+      const connecting = startPartner(stage, { address, bytes }, connectTransfer, {
+        specifier: of(client),
+      });
+      const [atServer, atClient] = await Promise.all([
+        serving.told('received'),
+        connecting.told('received'),
+      ]);
       assert.deepEqual(atServer, [bytes, hashOfTransfer('client', bytes)]);
       assert.deepEqual(atClient, [bytes, hashOfTransfer('server', bytes)]);
       assert.deepEqual(await Promise.all([serving.ended, connecting.ended]), [
@@ -688,26 +727,32 @@ scenario('10 processes with 10 connections each at one server', async (stage) =>
   assert.equal(seen.size, 100);
 });
 
-scenario('20 children one after another, each killed at another moment of a conversation', async (stage) => {
-  const address = stage.path();
-  const server = await listen(stage, address);
-  for (let round = 0; round < 20; round += 1) {
-    const accepted = happens(server, 'connection');
-    const partner = startPartner(stage, { address }, ({ net, parameters }) => {
-      const client = net.connect(parameters.address);
-      let count = 0;
-      client.on('data', () => client.write(`message ${(count += 1)}`));
-      client.write('message 0');
-    });
-    const [peer] = (await accepted) as [Socket];
-    let heard = 0;
-    peer.on('data', () => {
-      heard += 1;
-      if (heard > round * 10) partner.process.kill('SIGKILL');
-      else if (!peer.destroyed) peer.write('go on');
-    });
-    assertNoticed(await departure(peer));
-    await partner.ended;
-  }
-  assert.equal(await new Promise((resolve) => server.getConnections((_, count) => resolve(count))), 0);
-});
+scenario(
+  '20 children one after another, each killed at another moment of a conversation',
+  async (stage) => {
+    const address = stage.path();
+    const server = await listen(stage, address);
+    for (let round = 0; round < 20; round += 1) {
+      const accepted = happens(server, 'connection');
+      const partner = startPartner(stage, { address }, ({ net, parameters }) => {
+        const client = net.connect(parameters.address);
+        let count = 0;
+        client.on('data', () => client.write(`message ${(count += 1)}`));
+        client.write('message 0');
+      });
+      const [peer] = (await accepted) as [Socket];
+      let heard = 0;
+      peer.on('data', () => {
+        heard += 1;
+        if (heard > round * 10) partner.process.kill('SIGKILL');
+        else if (!peer.destroyed) peer.write('go on');
+      });
+      assertNoticed(await departure(peer));
+      await partner.ended;
+    }
+    assert.equal(
+      await new Promise((resolve) => server.getConnections((_, count) => resolve(count))),
+      0,
+    );
+  },
+);

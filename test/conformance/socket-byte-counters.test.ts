@@ -55,19 +55,22 @@ scenario('bytesWritten counts corked data', async (stage) => {
   assert.equal(client.bytesWritten, 14);
 });
 
-scenario('bytesWritten counts 20 MB of corked data, before and after it has left', async (stage) => {
-  const { client, peer } = await pair(stage);
-  const total = 20_000_000;
-  const piece = pattern(1_000_000);
-  const arrived = receives(peer, total);
-  client.cork();
-  for (let sent = 0; sent < total; sent += piece.length) client.write(piece);
-  assert.equal(client.bytesWritten, total);
-  client.uncork();
-  assert.equal(client.bytesWritten, total);
-  await arrived;
-  assert.equal(client.bytesWritten, total);
-});
+scenario(
+  'bytesWritten counts 20 MB of corked data, before and after it has left',
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    const total = 20_000_000;
+    const piece = pattern(1_000_000);
+    const arrived = receives(peer, total);
+    client.cork();
+    for (let sent = 0; sent < total; sent += piece.length) client.write(piece);
+    assert.equal(client.bytesWritten, total);
+    client.uncork();
+    assert.equal(client.bytesWritten, total);
+    await arrived;
+    assert.equal(client.bytesWritten, total);
+  },
+);
 
 scenario('bytesWritten counts what is written before connect', async (stage) => {
   const address = stage.address();
@@ -102,7 +105,9 @@ scenario(
     const texts = ['a', 'bcd', 'efghijk', 'l'];
     let total = 0;
     for (const text of texts) {
-      const counted = new Promise<number>((resolve) => client.once('data', () => resolve(client.bytesRead)));
+      const counted = new Promise<number>((resolve) =>
+        client.once('data', () => resolve(client.bytesRead)),
+      );
       peer.write(text);
       total += text.length;
       const count = await counted;
@@ -177,22 +182,30 @@ scenario('the counters of both ends agree after an exchange of megabytes', async
   );
 });
 
-scenario("while connecting, bufferSize and writableLength grow by one per one-byte write, and are 0 in 'finish'", async (stage) => {
-  const address = stage.address();
-  await listen(stage, address, {}, (peer) => peer.resume());
-  const client = stage.net.connect(address);
-  discard(stage, client);
-  const sizes = (socket: Socket): unknown[] => [Reflect.get(socket, 'bufferSize'), socket.writableLength];
-  for (let written = 1; written <= 20; written += 1) {
-    client.write('x');
-    assert.deepEqual(sizes(client), [written, written]);
-  }
-  const inFinish = new Promise<unknown[]>((resolve) => client.once('finish', () => resolve(sizes(client))));
-  client.end();
-  const last = await inFinish;
-  stage.trace('client', last);
-  assert.deepEqual(last, [0, 0]);
-});
+scenario(
+  "while connecting, bufferSize and writableLength grow by one per one-byte write, and are 0 in 'finish'",
+  async (stage) => {
+    const address = stage.address();
+    await listen(stage, address, {}, (peer) => peer.resume());
+    const client = stage.net.connect(address);
+    discard(stage, client);
+    const sizes = (socket: Socket): unknown[] => [
+      Reflect.get(socket, 'bufferSize'),
+      socket.writableLength,
+    ];
+    for (let written = 1; written <= 20; written += 1) {
+      client.write('x');
+      assert.deepEqual(sizes(client), [written, written]);
+    }
+    const inFinish = new Promise<unknown[]>((resolve) =>
+      client.once('finish', () => resolve(sizes(client))),
+    );
+    client.end();
+    const last = await inFinish;
+    stage.trace('client', last);
+    assert.deepEqual(last, [0, 0]);
+  },
+);
 
 scenario('bufferSize is undefined before connect() and after destroy()', async (stage) => {
   const fresh = new stage.net.Socket();

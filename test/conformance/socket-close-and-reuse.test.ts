@@ -59,7 +59,13 @@ scenario("'close' comes once, and nothing after it", async (stage) => {
   client.end();
   client.resume();
   await stage.settled();
-  assert.deepEqual(stage.lane('client'), [['connect'], ['ready'], ['end'], ['finish'], ['close', false]]);
+  assert.deepEqual(stage.lane('client'), [
+    ['connect'],
+    ['ready'],
+    ['end'],
+    ['finish'],
+    ['close', false],
+  ]);
 });
 
 async function reconnectInClose(stage: Stage, address: string, rounds: number): Promise<void> {
@@ -89,12 +95,18 @@ scenario(
   "a socket connects again inside 'close', fifty times",
   async (stage) => {
     const address = stage.address();
-    await listen(stage, address, {}, (peer) => peer.once('data', (chunk: Buffer) => peer.end(chunk)));
+    await listen(stage, address, {}, (peer) =>
+      peer.once('data', (chunk: Buffer) => peer.end(chunk)),
+    );
     await reconnectInClose(stage, address, 50);
     const lines = stage.lane('client');
     assert.equal(lines.length, 50);
     assert.deepEqual(lines[0], ['close', false, 7, 7]);
-    assert.deepEqual(lines[49], ['close', false, 8, 8], 'the counters start again with every connection');
+    assert.deepEqual(
+      lines[49],
+      ['close', false, 8, 8],
+      'the counters start again with every connection',
+    );
   },
   { over: bothFamilies },
 );
@@ -129,34 +141,44 @@ scenario("a socket that was refused connects again inside 'close'", async (stage
     stage.trace('client', 'close', hadError);
     attempts += 1;
     if (attempts < 5) client.connect(address);
-    if (attempts === 5) void listen(stage, address, {}, (peer) => peer.end('hi')).then(() => client.connect(address));
+    if (attempts === 5)
+      void listen(stage, address, {}, (peer) => peer.end('hi')).then(() => client.connect(address));
   });
   assert.equal((await welcomed).toString(), 'hi');
   assert.equal(attempts, 5);
 });
 
-scenario('a socket can write again after a connection in which its peer ended first', async (stage) => {
-  const address = stage.address();
-  const lives: Promise<Buffer>[] = [];
-  await listen(stage, address, { allowHalfOpen: true }, (peer) => {
-    lives.push(received(peer));
-    if (lives.length === 1) peer.end();
-  });
-  const client = stage.net.connect(address);
-  discard(stage, client);
-  client.resume();
-  await happens(client, 'close');
-  stage.trace('client', 'write is own property', Object.hasOwn(client, 'write') && client.writable);
+scenario(
+  'a socket can write again after a connection in which its peer ended first',
+  async (stage) => {
+    const address = stage.address();
+    const lives: Promise<Buffer>[] = [];
+    await listen(stage, address, { allowHalfOpen: true }, (peer) => {
+      lives.push(received(peer));
+      if (lives.length === 1) peer.end();
+    });
+    const client = stage.net.connect(address);
+    discard(stage, client);
+    client.resume();
+    await happens(client, 'close');
+    stage.trace(
+      'client',
+      'write is own property',
+      Object.hasOwn(client, 'write') && client.writable,
+    );
 
-  const closed = happens(client, 'close');
-  client.connect(address, () => stage.trace('client', 'writable', client.writable, client.write('second life')));
-  await happens(client, 'connect');
-  client.end();
-  await Promise.all(lives);
-  assert.equal((await lives[1])?.toString(), 'second life');
-  client.destroy();
-  await closed;
-});
+    const closed = happens(client, 'close');
+    client.connect(address, () =>
+      stage.trace('client', 'writable', client.writable, client.write('second life')),
+    );
+    await happens(client, 'connect');
+    client.end();
+    await Promise.all(lives);
+    assert.equal((await lives[1])?.toString(), 'second life');
+    client.destroy();
+    await closed;
+  },
+);
 
 scenario('listeners and the encoding stay through a second life', async (stage) => {
   const address = stage.address();
@@ -241,7 +263,9 @@ scenario(
     const clients = 150;
     const rounds = 4;
     const address = stage.address();
-    const server = await listen(stage, address, {}, (peer) => peer.once('data', (chunk: Buffer) => peer.end(chunk)));
+    const server = await listen(stage, address, {}, (peer) =>
+      peer.once('data', (chunk: Buffer) => peer.end(chunk)),
+    );
     let connections = 0;
     server.on('connection', () => (connections += 1));
     const echoes = await Promise.all(
@@ -266,7 +290,10 @@ scenario(
     );
     assert.equal(connections, clients * rounds);
     echoes.forEach((echo, number) => {
-      assert.equal(echo, Array.from({ length: rounds }, (_, round) => `${number}:${round}`).join(' '));
+      assert.equal(
+        echo,
+        Array.from({ length: rounds }, (_, round) => `${number}:${round}`).join(' '),
+      );
     });
   },
   { over: bothFamilies },

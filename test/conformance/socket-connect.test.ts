@@ -36,24 +36,49 @@ scenario('every form of connect() reaches the server and returns the socket', as
   const forms: [string, (connected: () => void) => Socket][] = [
     ['net.connect(path)', (connected) => net.connect(address).on('connect', connected)],
     ['net.connect(path, callback)', (connected) => net.connect(address, connected)],
-    ['net.connect({ path })', (connected) => net.connect({ path: address }).on('connect', connected)],
+    [
+      'net.connect({ path })',
+      (connected) => net.connect({ path: address }).on('connect', connected),
+    ],
     ['net.connect({ path }, callback)', (connected) => net.connect({ path: address }, connected)],
-    ['net.createConnection(path)', (connected) => net.createConnection(address).on('connect', connected)],
-    ['net.createConnection({ path }, callback)', (connected) => net.createConnection({ path: address }, connected)],
-    ['socket.connect(path)', (connected) => new net.Socket().connect(address).on('connect', connected)],
+    [
+      'net.createConnection(path)',
+      (connected) => net.createConnection(address).on('connect', connected),
+    ],
+    [
+      'net.createConnection({ path }, callback)',
+      (connected) => net.createConnection({ path: address }, connected),
+    ],
+    [
+      'socket.connect(path)',
+      (connected) => new net.Socket().connect(address).on('connect', connected),
+    ],
     ['socket.connect(path, callback)', (connected) => new net.Socket().connect(address, connected)],
-    ['socket.connect({ path }, callback)', (connected) => new net.Socket().connect({ path: address }, connected)],
+    [
+      'socket.connect({ path }, callback)',
+      (connected) => new net.Socket().connect({ path: address }, connected),
+    ],
     [
       'socket.connect(path, undefined)',
-      (connected) => Reflect.apply(net.Socket.prototype.connect, new net.Socket(), [address, undefined]).on('connect', connected),
+      (connected) =>
+        Reflect.apply(net.Socket.prototype.connect, new net.Socket(), [address, undefined]).on(
+          'connect',
+          connected,
+        ),
     ],
     [
       'connect(path, host, callback)',
-      (connected) => Reflect.apply(net.connect, net, [address, 'localhost', connected]),
+      (connected) =>
+        Reflect.apply(net.connect as (...all: unknown[]) => Socket, net, [
+          address,
+          'localhost',
+          connected,
+        ]),
     ],
     [
       'connect({ path, host, port })',
-      (connected) => net.connect(Object.assign({ path: address }, { host: 'localhost', port: 1 }), connected),
+      (connected) =>
+        net.connect(Object.assign({ path: address }, { host: 'localhost', port: 1 }), connected),
     ],
   ];
   for (const [form, connect] of forms) {
@@ -80,7 +105,11 @@ scenario('connect() returns the socket itself', async (stage) => {
 
 scenario('Socket, Server and Stream can be called without new', async (stage) => {
   const { net } = stage;
-  const callable = net as unknown as { Socket(options?: object): object; Server(listener?: () => void): object; Stream: unknown };
+  const callable = net as unknown as {
+    Socket(options?: object): object;
+    Server(listener?: () => void): object;
+    Stream: unknown;
+  };
   const plain = callable.Socket();
   assert.ok(plain instanceof net.Socket);
   assert.ok(callable.Server() instanceof net.Server);
@@ -106,7 +135,7 @@ scenario('net.connect() goes through Socket.prototype.connect', async (stage) =>
   prototype.connect = function replaced(this: Socket, ...args: unknown[]): Socket {
     calls += 1;
     return Reflect.apply(connect as (...all: unknown[]) => Socket, this, args);
-  } as typeof prototype.connect;
+  };
   const client = stage.net.connect(address);
   discard(stage, client);
   await happens(client, 'connect');
@@ -196,7 +225,13 @@ scenario(
     peer.resume();
     await happens(peer, 'end');
     await closed;
-    assert.deepEqual(stage.lane('client'), [['connect'], ['ready'], ['finish'], ['end'], ['close', false]]);
+    assert.deepEqual(stage.lane('client'), [
+      ['connect'],
+      ['ready'],
+      ['finish'],
+      ['end'],
+      ['close', false],
+    ]);
   },
   { over: bothFamilies },
 );
@@ -215,22 +250,25 @@ scenario('end(data) before connect sends the data and then the FIN', async (stag
   await closed;
 });
 
-scenario('a socket ended before connect() was called still connects, and finishes once', async (stage) => {
-  const address = stage.address();
-  await listen(stage, address);
-  const client = new stage.net.Socket();
-  discard(stage, client);
-  stage.watch(client, 'client', ['connect', 'ready', 'error']);
-  let finishes = 0;
-  client.on('finish', () => (finishes += 1));
-  client.end();
-  const ready = happens(client, 'ready');
-  client.connect(address);
-  await ready;
-  await stage.settled();
-  assert.equal(finishes, 1);
-  assert.deepEqual(stage.lane('client'), [['connect'], ['ready']]);
-});
+scenario(
+  'a socket ended before connect() was called still connects, and finishes once',
+  async (stage) => {
+    const address = stage.address();
+    await listen(stage, address);
+    const client = new stage.net.Socket();
+    discard(stage, client);
+    stage.watch(client, 'client', ['connect', 'ready', 'error']);
+    let finishes = 0;
+    client.on('finish', () => (finishes += 1));
+    client.end();
+    const ready = happens(client, 'ready');
+    client.connect(address);
+    await ready;
+    await stage.settled();
+    assert.equal(finishes, 1);
+    assert.deepEqual(stage.lane('client'), [['connect'], ['ready']]);
+  },
+);
 
 scenario(
   'destroy() before connect fails the queued writes with ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
@@ -254,22 +292,25 @@ scenario(
   { over: bothFamilies },
 );
 
-scenario("a write after destroy() gives ERR_STREAM_DESTROYED to its callback and no 'error'", async (stage) => {
-  const { client } = await pair(stage);
-  stage.watch(client, 'client', ['error', 'close']);
-  const closed = happens(client, 'close');
-  client.destroy();
-  const returned = client.write('late', (error) => stage.trace('late write', error));
-  stage.trace('client', 'write returned', returned);
-  await closed;
-  await stage.settled();
-  const [[error] = []] = stage.lane('late write');
-  assert.equal(Reflect.get(Object(error), 'code'), 'ERR_STREAM_DESTROYED');
-  assert.deepEqual(
-    stage.lane('client').filter(([what]) => what === 'error'),
-    [],
-  );
-});
+scenario(
+  "a write after destroy() gives ERR_STREAM_DESTROYED to its callback and no 'error'",
+  async (stage) => {
+    const { client } = await pair(stage);
+    stage.watch(client, 'client', ['error', 'close']);
+    const closed = happens(client, 'close');
+    client.destroy();
+    const returned = client.write('late', (error) => stage.trace('late write', error));
+    stage.trace('client', 'write returned', returned);
+    await closed;
+    await stage.settled();
+    const [[error] = []] = stage.lane('late write');
+    assert.equal(Reflect.get(Object(error), 'code'), 'ERR_STREAM_DESTROYED');
+    assert.deepEqual(
+      stage.lane('client').filter(([what]) => what === 'error'),
+      [],
+    );
+  },
+);
 
 scenario(
   "after destroy() while connecting, neither 'connect' nor 'ready' comes",
@@ -288,16 +329,19 @@ scenario(
   { over: bothFamilies },
 );
 
-scenario("destroy() inside 'connect' still lets 'ready' come, and nothing else before 'close'", async (stage) => {
-  const address = stage.address();
-  await listen(stage, address);
-  const client = stage.net.connect(address);
-  discard(stage, client);
-  stage.watch(client, 'client', connectEvents);
-  client.on('connect', () => client.destroy());
-  await happens(client, 'close');
-  await stage.settled();
-});
+scenario(
+  "destroy() inside 'connect' still lets 'ready' come, and nothing else before 'close'",
+  async (stage) => {
+    const address = stage.address();
+    await listen(stage, address);
+    const client = stage.net.connect(address);
+    discard(stage, client);
+    stage.watch(client, 'client', connectEvents);
+    client.on('connect', () => client.destroy());
+    await happens(client, 'close');
+    await stage.settled();
+  },
+);
 
 scenario('connecting to a path that is not there fails with ENOENT', async (stage) => {
   const address = stage.path();
@@ -346,24 +390,27 @@ scenario('connecting to a plain file fails with ECONNREFUSED', async (stage) => 
   ]);
 });
 
-scenario('connecting to a directory, or below a plain file, fails as the system says', async (stage) => {
-  const folder = stage.path();
-  mkdirSync(folder);
-  const file = stage.path();
-  writeFileSync(file, '');
-  for (const address of [folder, join(file, 'below')]) {
-    const client = stage.net.connect(address);
-    discard(stage, client);
-    stage.watch(client, 'client', connectEvents);
-    const [hadError] = await happens(client, 'close');
-    assert.equal(hadError, true);
-  }
-  const codes = stage
-    .lane('client')
-    .filter(([event]) => event === 'error')
-    .map(([, error]) => Reflect.get(Object(error), 'code') as unknown);
-  assert.deepEqual(codes, ['ECONNREFUSED', 'ENOTDIR']);
-});
+scenario(
+  'connecting to a directory, or below a plain file, fails as the system says',
+  async (stage) => {
+    const folder = stage.path();
+    mkdirSync(folder);
+    const file = stage.path();
+    writeFileSync(file, '');
+    for (const address of [folder, join(file, 'below')]) {
+      const client = stage.net.connect(address);
+      discard(stage, client);
+      stage.watch(client, 'client', connectEvents);
+      const [hadError] = await happens(client, 'close');
+      assert.equal(hadError, true);
+    }
+    const codes = stage
+      .lane('client')
+      .filter(([event]) => event === 'error')
+      .map(([, error]) => Reflect.get(Object(error), 'code') as unknown);
+    assert.deepEqual(codes, ['ECONNREFUSED', 'ENOTDIR']);
+  },
+);
 
 scenario('an abstract name that nobody listens on refuses', async (stage) => {
   const client = stage.net.connect(stage.abstract());
@@ -432,7 +479,11 @@ scenario('arguments of connect() are checked at once', async (stage) => {
 });
 
 scenario('objectMode is refused', async (stage) => {
-  for (const options of [{ objectMode: true }, { readableObjectMode: true }, { writableObjectMode: true }]) {
+  for (const options of [
+    { objectMode: true },
+    { readableObjectMode: true },
+    { writableObjectMode: true },
+  ]) {
     let thrown: unknown;
     try {
       Reflect.construct(stage.net.Socket, [options]);
@@ -446,7 +497,9 @@ scenario('objectMode is refused', async (stage) => {
 
 scenario('a connect callback is called once, however often data comes', async (stage) => {
   let calls = 0;
-  const { client, peer } = await pair(stage, { beforeConnect: (socket) => socket.once('connect', () => (calls += 1)) });
+  const { client, peer } = await pair(stage, {
+    beforeConnect: (socket) => socket.once('connect', () => (calls += 1)),
+  });
   stage.trace('client', 'connect listeners', client.listenerCount('connect'));
   for (let round = 0; round < 5; round += 1) {
     const data = happens(client, 'data');

@@ -9,8 +9,15 @@ import { inChild } from '../helpers/child';
 import { discard, happens, listen, pair, pattern } from '../helpers/sockets';
 
 /** Traces, for each event, the context in which its listener was called. */
-function traceContext(stage: Stage, storage: AsyncLocalStorage<string>, emitter: EventEmitter, label: string, events: readonly string[]): void {
-  for (const event of events) emitter.on(event, () => stage.trace(label, event, storage.getStore()));
+function traceContext(
+  stage: Stage,
+  storage: AsyncLocalStorage<string>,
+  emitter: EventEmitter,
+  label: string,
+  events: readonly string[],
+): void {
+  for (const event of events)
+    emitter.on(event, () => stage.trace(label, event, storage.getStore()));
 }
 
 const contextOf = (stage: Stage, label: string, event: string): unknown[] => [
@@ -50,17 +57,20 @@ scenario('the context is that of connect(), not that of the constructor', async 
   assert.deepEqual(contextOf(stage, 'client', 'data'), ['connect']);
 });
 
-scenario("a listener added in another context is still called in that of connect()", async (stage) => {
-  const storage = new AsyncLocalStorage<string>();
-  const address = stage.address();
-  await listen(stage, address, {}, (peer) => peer.end('hello'));
-  const client = storage.run('connect', () => stage.net.connect(address));
-  discard(stage, client);
-  const closed = happens(client, 'close');
-  storage.run('listener', () => traceContext(stage, storage, client, 'client', ['data']));
-  await closed;
-  assert.deepEqual(contextOf(stage, 'client', 'data'), ['connect']);
-});
+scenario(
+  'a listener added in another context is still called in that of connect()',
+  async (stage) => {
+    const storage = new AsyncLocalStorage<string>();
+    const address = stage.address();
+    await listen(stage, address, {}, (peer) => peer.end('hello'));
+    const client = storage.run('connect', () => stage.net.connect(address));
+    discard(stage, client);
+    const closed = happens(client, 'close');
+    storage.run('listener', () => traceContext(stage, storage, client, 'client', ['data']));
+    await closed;
+    assert.deepEqual(contextOf(stage, 'client', 'data'), ['connect']);
+  },
+);
 
 scenario('a hundred sockets in a hundred contexts do not mix them up', async (stage) => {
   const storage = new AsyncLocalStorage<number>();
@@ -75,13 +85,15 @@ scenario('a hundred sockets in a hundred contexts do not mix them up', async (st
         let bytes = 0;
         client.on('data', (chunk: Buffer) => {
           bytes += chunk.length;
-          if (storage.getStore() !== number) mistakes.push(`${number} was called in ${storage.getStore()}`);
+          if (storage.getStore() !== number)
+            mistakes.push(`${number} was called in ${storage.getStore()}`);
           if (bytes < 20) client.write('x');
           else client.end();
         });
         client.write('x');
         await happens(client, 'close');
-        if (storage.getStore() !== number) mistakes.push(`${number} went on in ${storage.getStore()}`);
+        if (storage.getStore() !== number)
+          mistakes.push(`${number} went on in ${storage.getStore()}`);
       }),
     ),
   );
@@ -108,18 +120,21 @@ scenario('write callbacks run in the context of write()', async (stage) => {
   assert.deepEqual(contexts, ['small', 'large']);
 });
 
-scenario('what a promise awaits on a socket keeps the context of the awaiting function', async (stage) => {
-  const storage = new AsyncLocalStorage<string>();
-  const { client, peer } = await pair(stage);
-  const contexts = await storage.run('reader', async () => {
-    const seen: (string | undefined)[] = [];
-    peer.end('for the reader');
-    for await (const chunk of client) seen.push(`${storage.getStore()}: ${String(chunk)}`);
-    seen.push(storage.getStore());
-    return seen;
-  });
-  assert.deepEqual(contexts, ['reader: for the reader', 'reader']);
-});
+scenario(
+  'what a promise awaits on a socket keeps the context of the awaiting function',
+  async (stage) => {
+    const storage = new AsyncLocalStorage<string>();
+    const { client, peer } = await pair(stage);
+    const contexts = await storage.run('reader', async () => {
+      const seen: (string | undefined)[] = [];
+      peer.end('for the reader');
+      for await (const chunk of client) seen.push(`${storage.getStore()}: ${String(chunk)}`);
+      seen.push(storage.getStore());
+      return seen;
+    });
+    assert.deepEqual(contexts, ['reader: for the reader', 'reader']);
+  },
+);
 
 scenario("'timeout' runs in the context of setTimeout()", async (stage) => {
   const storage = new AsyncLocalStorage<string>();
@@ -131,35 +146,43 @@ scenario("'timeout' runs in the context of setTimeout()", async (stage) => {
   assert.deepEqual(contextOf(stage, 'client', 'timeout'), ['setTimeout']);
 });
 
-scenario("'connection' runs in the context of listen(), the events of accepted sockets in none", async (stage) => {
-  const storage = new AsyncLocalStorage<string>();
-  const address = stage.address();
-  const server = stage.net.createServer();
-  stage.defer(() => new Promise<void>((resolve) => server.close(() => resolve())));
-  const closed = new Promise<void>((resolve) => {
-    server.on('connection', (peer) => {
-      discard(stage, peer);
-      stage.trace('server', 'connection', storage.getStore());
-      traceContext(stage, storage, peer, 'peer', ['data', 'end', 'close']);
-      peer.on('close', () => resolve());
+scenario(
+  "'connection' runs in the context of listen(), the events of accepted sockets in none",
+  async (stage) => {
+    const storage = new AsyncLocalStorage<string>();
+    const address = stage.address();
+    const server = stage.net.createServer();
+    stage.defer(() => new Promise<void>((resolve) => server.close(() => resolve())));
+    const closed = new Promise<void>((resolve) => {
+      server.on('connection', (peer) => {
+        discard(stage, peer);
+        stage.trace('server', 'connection', storage.getStore());
+        traceContext(stage, storage, peer, 'peer', ['data', 'end', 'close']);
+        peer.on('close', () => resolve());
+      });
     });
-  });
-  const listening = happens(server, 'listening');
-  storage.run('listen', () => server.listen(address));
-  await listening;
-  const client = storage.run('client', () => stage.net.connect(address));
-  discard(stage, client);
-  client.end('hello');
-  await closed;
-  assert.deepEqual(contextOf(stage, 'server', 'connection'), ['listen']);
-  assert.deepEqual(contextOf(stage, 'peer', 'data'), [undefined], 'whoever listened is not who is served');
-});
+    const listening = happens(server, 'listening');
+    storage.run('listen', () => server.listen(address));
+    await listening;
+    const client = storage.run('client', () => stage.net.connect(address));
+    discard(stage, client);
+    client.end('hello');
+    await closed;
+    assert.deepEqual(contextOf(stage, 'server', 'connection'), ['listen']);
+    assert.deepEqual(
+      contextOf(stage, 'peer', 'data'),
+      [undefined],
+      'whoever listened is not who is served',
+    );
+  },
+);
 
 scenario('net.connect() publishes the socket on net.client.socket', async (stage) => {
   const address = stage.address();
   await listen(stage, address);
   const published: unknown[] = [];
-  const onMessage = (message: unknown): void => void published.push(Reflect.get(Object(message), 'socket'));
+  const onMessage = (message: unknown): void =>
+    void published.push(Reflect.get(Object(message), 'socket'));
   subscribe('net.client.socket', onMessage);
   stage.defer(() => unsubscribe('net.client.socket', onMessage));
   const client = stage.net.connect(address);
@@ -173,7 +196,8 @@ scenario('net.connect() publishes the socket on net.client.socket', async (stage
 scenario('every accepted socket is published on net.server.socket', async (stage) => {
   const address = stage.address();
   const published: unknown[] = [];
-  const onMessage = (message: unknown): void => void published.push(Reflect.get(Object(message), 'socket'));
+  const onMessage = (message: unknown): void =>
+    void published.push(Reflect.get(Object(message), 'socket'));
   subscribe('net.server.socket', onMessage);
   stage.defer(() => unsubscribe('net.server.socket', onMessage));
   const accepted: Socket[] = [];
@@ -189,132 +213,159 @@ scenario('every accepted socket is published on net.server.socket', async (stage
   published.forEach((socket, index) => assert.equal(socket, accepted[index]));
 });
 
-scenario('an exception in a listener reaches uncaughtException once, and leaves the module usable', async (stage) => {
-  const outcome = await inChild(stage, stage.path(), ({ net, address, say }) => {
-    process.on('uncaughtException', (error) => say(`uncaught ${error.message}`));
-    const places = ['connect', 'ready', 'data', 'end', 'finish', 'close', 'error', 'drain', 'timeout', 'write callback'];
-    let refused = false;
-    const server = net.createServer({ allowHalfOpen: true }, (peer) => {
-      peer.on('error', () => undefined);
-      peer.pipe(peer);
-      if (refused) return;
-      refused = true;
-      throw new Error('connection');
-    });
-    const next = (): void => {
-      const place = places.shift();
-      if (place === undefined) return finish();
-      const client = net.connect(address);
-      client.on('error', () => undefined);
-      const fail = (): void => {
-        setImmediate(() => {
-          client.destroy();
-          next();
-        });
-        throw new Error(place);
-      };
-      if (place === 'write callback') client.write('x', fail);
-      else client.once(place, fail);
-      if (place === 'data') client.write('echo');
-      if (place === 'drain') client.resume().write(Buffer.alloc(1_000_000));
-      if (place === 'timeout') client.setTimeout(10);
-      if (place === 'finish' || place === 'end') client.resume().end();
-      if (place === 'close') client.destroy();
-      if (place === 'error') client.destroy(new Error('on purpose'));
-    };
-    const finish = (): void => {
-      const client = net.connect(address, () => client.write('still working'));
-      client.on('data', (chunk: Buffer) => {
-        say(chunk.toString());
-        client.destroy();
-        server.close(() => say('server closed'));
+scenario(
+  'an exception in a listener reaches uncaughtException once, and leaves the module usable',
+  async (stage) => {
+    const outcome = await inChild(stage, stage.path(), ({ net, address, say }) => {
+      process.on('uncaughtException', (error) => say(`uncaught ${error.message}`));
+      const places = [
+        'connect',
+        'ready',
+        'data',
+        'end',
+        'finish',
+        'close',
+        'error',
+        'drain',
+        'timeout',
+        'write callback',
+      ];
+      let refused = false;
+      const server = net.createServer({ allowHalfOpen: true }, (peer) => {
+        peer.on('error', () => undefined);
+        peer.pipe(peer);
+        if (refused) return;
+        refused = true;
+        throw new Error('connection');
       });
-    };
-    server.listen(address, next);
-  });
-  const lines = outcome.stdout.trim().split('\n');
-  stage.trace('child', 'code', outcome.code, 'stderr', outcome.stderr);
-  stage.trace('child', [...lines].sort());
-  assert.equal(outcome.code, 0);
-  assert.deepEqual(
-    lines.filter((line) => !line.includes('connection')),
-    [
-      'uncaught connect',
-      'uncaught ready',
-      'uncaught data',
-      'uncaught end',
-      'uncaught finish',
-      'uncaught close',
-      'uncaught error',
-      'uncaught drain',
-      'uncaught timeout',
-      'uncaught write callback',
-      'still working',
-      'server closed',
-    ],
-  );
-  assert.equal(lines.filter((line) => line === 'uncaught connection').length, 1);
-});
-
-scenario("an exception in one socket's listener does not keep data from the others", async (stage) => {
-  const outcome = await inChild(stage, stage.path(), ({ net, address, say }) => {
-    const clients = 20;
-    let uncaught = 0;
-    let received = 0;
-    process.on('uncaughtException', () => {
-      uncaught += 1;
-      finishWhenDone();
-    });
-    const peers: Socket[] = [];
-    const finishWhenDone = (): void => {
-      if (received + uncaught !== clients) return;
-      say(`${received} received, ${uncaught} uncaught`);
-      process.exit(0);
-    };
-    const server = net.createServer((peer) => {
-      peers.push(peer);
-      if (peers.length === clients) for (const each of peers) each.write('x');
-    });
-    server.listen(address, () => {
-      for (let number = 0; number < clients; number += 1) {
-        net.connect(address).on('data', () => {
-          if (number % 2 === 0) throw new Error(`${number}`);
-          received += 1;
-          finishWhenDone();
+      const next = (): void => {
+        const place = places.shift();
+        if (place === undefined) return finish();
+        const client = net.connect(address);
+        client.on('error', () => undefined);
+        const fail = (): void => {
+          setImmediate(() => {
+            client.destroy();
+            next();
+          });
+          throw new Error(place);
+        };
+        if (place === 'write callback') client.write('x', fail);
+        else client.once(place, fail);
+        if (place === 'data') client.write('echo');
+        if (place === 'drain') client.resume().write(Buffer.alloc(1_000_000));
+        if (place === 'timeout') client.setTimeout(10);
+        if (place === 'finish' || place === 'end') client.resume().end();
+        if (place === 'close') client.destroy();
+        if (place === 'error') client.destroy(new Error('on purpose'));
+      };
+      const finish = (): void => {
+        const client = net.connect(address, () => client.write('still working'));
+        client.on('data', (chunk: Buffer) => {
+          say(chunk.toString());
+          client.destroy();
+          server.close(() => say('server closed'));
         });
-      }
+      };
+      server.listen(address, next);
     });
-  });
-  stage.trace('child', outcome);
-  assert.deepEqual(outcome, { code: 0, signal: null, stdout: '10 received, 10 uncaught\n', stderr: '' });
-});
+    const lines = outcome.stdout.trim().split('\n');
+    stage.trace('child', 'code', outcome.code, 'stderr', outcome.stderr);
+    stage.trace('child', [...lines].sort());
+    assert.equal(outcome.code, 0);
+    assert.deepEqual(
+      lines.filter((line) => !line.includes('connection')),
+      [
+        'uncaught connect',
+        'uncaught ready',
+        'uncaught data',
+        'uncaught end',
+        'uncaught finish',
+        'uncaught close',
+        'uncaught error',
+        'uncaught drain',
+        'uncaught timeout',
+        'uncaught write callback',
+        'still working',
+        'server closed',
+      ],
+    );
+    assert.equal(lines.filter((line) => line === 'uncaught connection').length, 1);
+  },
+);
+
+scenario(
+  "an exception in one socket's listener does not keep data from the others",
+  async (stage) => {
+    const outcome = await inChild(stage, stage.path(), ({ net, address, say }) => {
+      const clients = 20;
+      let uncaught = 0;
+      let received = 0;
+      process.on('uncaughtException', () => {
+        uncaught += 1;
+        finishWhenDone();
+      });
+      const peers: Socket[] = [];
+      const finishWhenDone = (): void => {
+        if (received + uncaught !== clients) return;
+        say(`${received} received, ${uncaught} uncaught`);
+        process.exit(0);
+      };
+      const server = net.createServer((peer) => {
+        peers.push(peer);
+        if (peers.length === clients) for (const each of peers) each.write('x');
+      });
+      server.listen(address, () => {
+        for (let number = 0; number < clients; number += 1) {
+          net.connect(address).on('data', () => {
+            if (number % 2 === 0) throw new Error(`${number}`);
+            received += 1;
+            finishWhenDone();
+          });
+        }
+      });
+    });
+    stage.trace('child', outcome);
+    assert.deepEqual(outcome, {
+      code: 0,
+      signal: null,
+      stdout: '10 received, 10 uncaught\n',
+      stderr: '',
+    });
+  },
+);
 
 scenario('an exception without a handler ends the process with code 1', async (stage) => {
   const outcome = await inChild(stage, stage.path(), ({ net, address }) => {
-    net.createServer((peer) => peer.write('x')).listen(address, () => {
-      net.connect(address).on('data', () => {
-        throw new Error('fatal');
+    net
+      .createServer((peer) => peer.write('x'))
+      .listen(address, () => {
+        net.connect(address).on('data', () => {
+          throw new Error('fatal');
+        });
       });
-    });
   });
   stage.trace('child', outcome.code, outcome.signal, outcome.stderr.includes('Error: fatal'));
   assert.equal(outcome.code, 1);
   assert.ok(outcome.stderr.includes('Error: fatal'));
 });
 
-scenario("microtasks and next ticks run between the listeners of two sockets' events", async (stage) => {
-  const { client, peer } = await pair(stage);
-  const order: string[] = [];
-  const done = new Promise<void>((resolve) => {
-    client.on('data', () => {
-      order.push('data');
-      process.nextTick(() => order.push('tick'));
-      queueMicrotask(() => order.push('microtask'));
-      setImmediate(() => resolve());
+scenario(
+  "microtasks and next ticks run between the listeners of two sockets' events",
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    const order: string[] = [];
+    const done = new Promise<void>((resolve) => {
+      client.on('data', () => {
+        order.push('data');
+        process.nextTick(() => order.push('tick'));
+        queueMicrotask(() => order.push('microtask'));
+        setImmediate(() => resolve());
+      });
     });
-  });
-  peer.write('x');
-  await done;
-  stage.trace('client', ...order);
-  assert.deepEqual(order, ['data', 'tick', 'microtask']);
-});
+    peer.write('x');
+    await done;
+    stage.trace('client', ...order);
+    assert.deepEqual(order, ['data', 'tick', 'microtask']);
+  },
+);

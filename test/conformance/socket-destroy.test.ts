@@ -1,7 +1,7 @@
 /** destroy(), destroySoon(), resetAndDestroy(), and peers that go without saying so. */
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
-import { bothFamilies, scenario } from './scenario';
+import { bothFamilies, scenario, type Stage } from './scenario';
 import { inChild, startChild } from '../helpers/child';
 import { discard, happens, listen, pair, pattern, received, receives } from '../helpers/sockets';
 
@@ -59,7 +59,7 @@ scenario("'close' is never synchronous", async (stage) => {
   }
 });
 
-scenario("a second destroy() does nothing, and its error is not reported", async (stage) => {
+scenario('a second destroy() does nothing, and its error is not reported', async (stage) => {
   const { client } = await pair(stage);
   stage.watch(client, 'client', lifeEvents);
   const closed = happens(client, 'close');
@@ -71,7 +71,7 @@ scenario("a second destroy() does nothing, and its error is not reported", async
   assert.deepEqual(stage.lane('client'), [['close', false]]);
 });
 
-scenario("destroying one end ends the other", async (stage) => {
+scenario('destroying one end ends the other', async (stage) => {
   const { client, peer } = await pair(stage);
   stage.watch(peer, 'peer', lifeEvents);
   const closed = happens(peer, 'close');
@@ -130,20 +130,23 @@ scenario('resetAndDestroy() without a handle reports ERR_SOCKET_CLOSED', async (
   assert.equal(Reflect.get(Object(error), 'code'), 'ERR_SOCKET_CLOSED');
 });
 
-scenario('resetAndDestroy() on a connected Unix socket throws ERR_INVALID_HANDLE_TYPE and changes nothing', async (stage) => {
-  const { client, peer } = await pair(stage);
-  let thrown: unknown;
-  try {
-    client.resetAndDestroy();
-  } catch (error) {
-    thrown = error;
-  }
-  stage.trace('client', thrown, client.destroyed, client.readyState);
-  assert.equal(Reflect.get(Object(thrown), 'code'), 'ERR_INVALID_HANDLE_TYPE');
-  const data = receives(client, 5);
-  peer.write('still');
-  assert.equal((await data).toString(), 'still');
-});
+scenario(
+  'resetAndDestroy() on a connected Unix socket throws ERR_INVALID_HANDLE_TYPE and changes nothing',
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    let thrown: unknown;
+    try {
+      client.resetAndDestroy();
+    } catch (error) {
+      thrown = error;
+    }
+    stage.trace('client', thrown, client.destroyed, client.readyState);
+    assert.equal(Reflect.get(Object(thrown), 'code'), 'ERR_INVALID_HANDLE_TYPE');
+    const data = receives(client, 5);
+    peer.write('still');
+    assert.equal((await data).toString(), 'still');
+  },
+);
 
 scenario('resetAndDestroy() while connecting throws as well', async (stage) => {
   const address = stage.address();
@@ -161,32 +164,35 @@ scenario('resetAndDestroy() while connecting throws as well', async (stage) => {
   await happens(client, 'connect');
 });
 
-scenario('writes that have not left yet are called back once when the socket is destroyed', async (stage) => {
-  const { client, peer } = await pair(stage);
-  peer.pause();
-  stage.watch(client, 'client', lifeEvents);
-  let calls = 0;
-  const inFlight = new Promise<void>((resolve) => {
-    client.write(pattern(20_000_000), () => {
-      calls += 1;
-      resolve();
+scenario(
+  'writes that have not left yet are called back once when the socket is destroyed',
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    peer.pause();
+    stage.watch(client, 'client', lifeEvents);
+    let calls = 0;
+    const inFlight = new Promise<void>((resolve) => {
+      client.write(pattern(20_000_000), () => {
+        calls += 1;
+        resolve();
+      });
     });
-  });
-  const queued = new Promise<unknown>((resolve) => {
-    client.write('behind it', (error) => {
-      calls += 1;
-      resolve(error);
+    const queued = new Promise<unknown>((resolve) => {
+      client.write('behind it', (error) => {
+        calls += 1;
+        resolve(error);
+      });
     });
-  });
-  const closed = happens(client, 'close');
-  client.destroy();
-  await closed;
-  await inFlight;
-  assert.ok((await queued) instanceof Error, 'what never left is reported as failed');
-  await stage.settled();
-  assert.equal(calls, 2);
-  assert.deepEqual(stage.lane('client'), [['close', false]]);
-});
+    const closed = happens(client, 'close');
+    client.destroy();
+    await closed;
+    await inFlight;
+    assert.ok((await queued) instanceof Error, 'what never left is reported as failed');
+    await stage.settled();
+    assert.equal(calls, 2);
+    assert.deepEqual(stage.lane('client'), [['close', false]]);
+  },
+);
 
 scenario(
   "with 20 MB pending when the peer goes, 'error' comes at most once and 'close' once",
@@ -204,7 +210,8 @@ scenario(
       stage.trace('client', 'close', hadError);
     });
     let callbacks = 0;
-    for (let piece = 0; piece < 20; piece += 1) client.write(pattern(1_000_000), () => (callbacks += 1));
+    for (let piece = 0; piece < 20; piece += 1)
+      client.write(pattern(1_000_000), () => (callbacks += 1));
     const closed = happens(client, 'close');
     setImmediate(() => peer.destroy());
     await closed;
@@ -215,23 +222,26 @@ scenario(
   { over: bothFamilies },
 );
 
-scenario("with 10 MB pending in both directions, 'error' still comes at most once", async (stage) => {
-  const { client, peer } = await pair(stage);
-  const counts = { errors: 0, closes: 0 };
-  client.on('error', () => (counts.errors += 1));
-  client.on('close', () => (counts.closes += 1));
-  client.pause();
-  peer.pause();
-  client.write(pattern(10_000_000));
-  peer.on('error', () => undefined);
-  peer.write(pattern(10_000_000));
-  const closed = happens(client, 'close');
-  setImmediate(() => peer.destroy());
-  client.resume();
-  await closed;
-  await stage.settled();
-  assert.deepEqual(counts, { errors: 1, closes: 1 });
-});
+scenario(
+  "with 10 MB pending in both directions, 'error' still comes at most once",
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    const counts = { errors: 0, closes: 0 };
+    client.on('error', () => (counts.errors += 1));
+    client.on('close', () => (counts.closes += 1));
+    client.pause();
+    peer.pause();
+    client.write(pattern(10_000_000));
+    peer.on('error', () => undefined);
+    peer.write(pattern(10_000_000));
+    const closed = happens(client, 'close');
+    setImmediate(() => peer.destroy());
+    client.resume();
+    await closed;
+    await stage.settled();
+    assert.deepEqual(counts, { errors: 1, closes: 1 });
+  },
+);
 
 scenario('a peer that closes with unread input resets the connection', async (stage) => {
   const { client, peer } = await pair(stage);
@@ -244,8 +254,8 @@ scenario('a peer that closes with unread input resets the connection', async (st
   await closed;
 });
 
-scenario('what a peer wrote before it closed is read before its reset is reported', async (stage) => {
-  const answer = pattern(100_000);
+/** Lets the peer write an answer and then close with unread input, while the client does not read. */
+async function answeredAndReset(stage: Stage, answer: Buffer): Promise<Socket> {
   const { client, peer } = await pair(stage, { beforeConnect: (socket) => socket.pause() });
   peer.pause();
   await new Promise<void>((resolve) => client.write('never read', () => resolve()));
@@ -253,15 +263,41 @@ scenario('what a peer wrote before it closed is read before its reset is reporte
   const peerClosed = happens(peer, 'close');
   peer.destroy();
   await peerClosed;
-  let bytes = 0;
-  client.on('data', (chunk: Buffer) => (bytes += chunk.length));
-  client.on('error', (error: NodeJS.ErrnoException) => stage.trace('client', 'error', error.code));
-  client.on('close', (hadError) => stage.trace('client', 'close', hadError, bytes));
-  const closed = happens(client, 'close');
-  client.resume();
-  await closed;
-  assert.equal(bytes, answer.length);
+  return client;
+}
+
+scenario('what a peer wrote before its reset is read first', async (stage) => {
+  for (const length of [10, 65_536, 100_000, 131_072]) {
+    const client = await answeredAndReset(stage, pattern(length));
+    let bytes = 0;
+    let bytesAtError: number | undefined;
+    client.on('data', (chunk: Buffer) => (bytes += chunk.length));
+    client.on('error', (error: NodeJS.ErrnoException) => {
+      assert.equal(error.code, 'ECONNRESET');
+      bytesAtError = bytes;
+    });
+    const closed = happens(client, 'close');
+    client.resume();
+    const [hadError] = await closed;
+    assert.equal(bytes, length);
+    assert.equal(hadError, bytesAtError !== undefined);
+    assert.ok(bytesAtError === undefined || bytesAtError === length);
+  }
 });
+
+scenario(
+  'a reset behind the last data is reported, or taken for the end, as the net of this Node does',
+  async (stage) => {
+    for (const length of [10, 65_536, 100_000, 131_072]) {
+      const client = await answeredAndReset(stage, pattern(length));
+      stage.watch(client, `${length} bytes`, ['end', 'finish', 'error', 'close']);
+      const closed = happens(client, 'close');
+      client.resume();
+      await closed;
+      assert.equal(client.bytesRead, length);
+    }
+  },
+);
 
 scenario("destroy() inside 'data' stops further data", async (stage) => {
   const { client, peer } = await pair(stage);
@@ -333,27 +369,30 @@ scenario('a peer killed with SIGKILL is noticed as end', async (stage) => {
   assert.deepEqual(stage.lane('peer'), [['end'], ['finish'], ['close', false]]);
 });
 
-scenario('a peer killed with SIGKILL while data for it is pending gives one error, no hang', async (stage) => {
-  const address = stage.address();
-  let accept: (peer: Socket) => void = () => undefined;
-  const accepted = new Promise<Socket>((resolve) => (accept = resolve));
-  await listen(stage, address, {}, accept);
-  const running = startChild(stage, address, ({ net, address: where }) => {
-    net.connect(where).pause();
-    setInterval(() => undefined, 1000);
-  });
-  const peer = await accepted;
-  let errors = 0;
-  peer.on('error', (error: NodeJS.ErrnoException) => {
-    errors += 1;
-    assert.ok(error.code === 'EPIPE' || error.code === 'ECONNRESET', error.code);
-  });
-  peer.resume();
-  peer.write(pattern(10_000_000));
-  const closed = happens(peer, 'close');
-  running.child.kill('SIGKILL');
-  const [hadError] = await closed;
-  await running.outcome;
-  stage.trace('peer', hadError, errors);
-  assert.equal(errors, 1);
-});
+scenario(
+  'a peer killed with SIGKILL while data for it is pending gives one error, no hang',
+  async (stage) => {
+    const address = stage.address();
+    let accept: (peer: Socket) => void = () => undefined;
+    const accepted = new Promise<Socket>((resolve) => (accept = resolve));
+    await listen(stage, address, {}, accept);
+    const running = startChild(stage, address, ({ net, address: where }) => {
+      net.connect(where).pause();
+      setInterval(() => undefined, 1000);
+    });
+    const peer = await accepted;
+    let errors = 0;
+    peer.on('error', (error: NodeJS.ErrnoException) => {
+      errors += 1;
+      assert.ok(error.code === 'EPIPE' || error.code === 'ECONNRESET', error.code);
+    });
+    peer.resume();
+    peer.write(pattern(10_000_000));
+    const closed = happens(peer, 'close');
+    running.child.kill('SIGKILL');
+    const [hadError] = await closed;
+    await running.outcome;
+    stage.trace('peer', hadError, errors);
+    assert.equal(errors, 1);
+  },
+);

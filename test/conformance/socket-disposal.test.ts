@@ -3,16 +3,19 @@ import assert from 'node:assert/strict';
 import { scenario } from './scenario';
 import { discard, happens, pair } from '../helpers/sockets';
 
-scenario('disposing of a connected socket destroys it, and resolves once it is closed', async (stage) => {
-  const { client } = await pair(stage);
-  stage.watch(client, 'client', ['end', 'finish', 'error', 'close']);
-  const disposed = client[Symbol.asyncDispose]();
-  assert.equal(client.destroyed, true);
-  await disposed;
-  await stage.settled();
-  assert.equal(client.closed, true);
-  assert.equal(stage.lane('client').at(-1)?.[0], 'close');
-});
+scenario(
+  'disposing of a connected socket destroys it, and resolves once it is closed',
+  async (stage) => {
+    const { client } = await pair(stage);
+    stage.watch(client, 'client', ['end', 'finish', 'error', 'close']);
+    const disposed = client[Symbol.asyncDispose]();
+    assert.equal(client.destroyed, true);
+    await disposed;
+    await stage.settled();
+    assert.equal(client.closed, true);
+    assert.equal(stage.lane('client').at(-1)?.[0], 'close');
+  },
+);
 
 scenario('disposing of a socket without listeners is no uncaught error', async (stage) => {
   const { client, peer } = await pair(stage);

@@ -43,24 +43,27 @@ scenario('a socket made from a descriptor reads, writes, ends and closes', async
   });
 });
 
-scenario('a socket made from a descriptor is open and not pending from the start', async (stage) => {
-  const { outcome } = bornWith(stage, ({ net, say }) => {
-    const socket = new net.Socket({ fd: 3 });
-    const { connecting, pending, readyState, destroyed, readable, writable } = socket;
-    say(JSON.stringify({ connecting, pending, readyState, destroyed, readable, writable }));
-    socket.destroy();
-  });
-  const result = await outcome;
-  stage.trace('child', result);
-  assert.deepEqual(JSON.parse(result.stdout), {
-    connecting: false,
-    pending: false,
-    readyState: 'open',
-    destroyed: false,
-    readable: true,
-    writable: true,
-  });
-});
+scenario(
+  'a socket made from a descriptor is open and not pending from the start',
+  async (stage) => {
+    const { outcome } = bornWith(stage, ({ net, say }) => {
+      const socket = new net.Socket({ fd: 3 });
+      const { connecting, pending, readyState, destroyed, readable, writable } = socket;
+      say(JSON.stringify({ connecting, pending, readyState, destroyed, readable, writable }));
+      socket.destroy();
+    });
+    const result = await outcome;
+    stage.trace('child', result);
+    assert.deepEqual(JSON.parse(result.stdout), {
+      connecting: false,
+      pending: false,
+      readyState: 'open',
+      destroyed: false,
+      readable: true,
+      writable: true,
+    });
+  },
+);
 
 scenario('a descriptor can be given as a plain number', async (stage) => {
   const { other, outcome } = bornWith(stage, ({ net }) => {
@@ -84,18 +87,21 @@ scenario('a descriptor that carries megabytes carries them whole', async (stage)
   assert.equal((await outcome).code, 0);
 });
 
-scenario('a descriptor reads nothing with readable: false, and does not hold the process', async (stage) => {
-  const { other, outcome } = bornWith(stage, ({ net, say }) => {
-    const socket = new net.Socket({ fd: 3, readable: false });
-    say(`readable ${socket.readable} writable ${socket.writable} ${socket.readyState}`);
-    socket.write('one way', () => say('written'));
-  });
-  const [chunk] = await happens(other, 'data');
-  stage.trace('other', chunk);
-  const result = await outcome;
-  stage.trace('child', result);
-  assert.equal(result.stdout, 'readable false writable true writeOnly\nwritten\n');
-});
+scenario(
+  'a descriptor reads nothing with readable: false, and does not hold the process',
+  async (stage) => {
+    const { other, outcome } = bornWith(stage, ({ net, say }) => {
+      const socket = new net.Socket({ fd: 3, readable: false });
+      say(`readable ${socket.readable} writable ${socket.writable} ${socket.readyState}`);
+      socket.write('one way', () => say('written'));
+    });
+    const [chunk] = await happens(other, 'data');
+    stage.trace('other', chunk);
+    const result = await outcome;
+    stage.trace('child', result);
+    assert.equal(result.stdout, 'readable false writable true writeOnly\nwritten\n');
+  },
+);
 
 scenario('an open descriptor holds the process until unref()', async (stage) => {
   const { outcome } = bornWith(stage, ({ net, say }) => {
@@ -110,18 +116,21 @@ scenario('an open descriptor holds the process until unref()', async (stage) => 
   assert.deepEqual(result, { code: 0, signal: null, stdout: 'held\n', stderr: '' });
 });
 
-scenario("the end of the other side is noticed on a descriptor that nobody reads", async (stage) => {
-  const { other, outcome } = bornWith(stage, ({ net, say }) => {
-    const socket = new net.Socket({ fd: 3 });
-    socket.on('end', () => say('end'));
-    socket.on('close', (hadError) => say(`close ${hadError}`));
-  });
-  other.resume();
-  other.end();
-  const result = await outcome;
-  stage.trace('child', result);
-  assert.equal(result.stdout, 'end\nclose false\n');
-});
+scenario(
+  'the end of the other side is noticed on a descriptor that nobody reads',
+  async (stage) => {
+    const { other, outcome } = bornWith(stage, ({ net, say }) => {
+      const socket = new net.Socket({ fd: 3 });
+      socket.on('end', () => say('end'));
+      socket.on('close', (hadError) => say(`close ${hadError}`));
+    });
+    other.resume();
+    other.end();
+    const result = await outcome;
+    stage.trace('child', result);
+    assert.equal(result.stdout, 'end\nclose false\n');
+  },
+);
 
 scenario('destroy() closes the descriptor', async (stage) => {
   const { other, outcome } = bornWith(stage, ({ net, require, say }) => {

@@ -5,12 +5,12 @@ import { type ChildBody, inChild } from '../helpers/child';
 
 const execArgv = ['--expose-gc'];
 
-/** How many of these many objects may still be held by a frame or a register. */
+/** So many are made in each child, and so many may still be held by a frame or a register. */
 const made = 60;
 const mayRemain = 3;
 
-function collectable(what: string, body: ChildBody): void {
-  scenario(what, async (stage) => {
+function taken(what: string, body: ChildBody): void {
+  scenario(`garbage collection takes ${what}`, async (stage) => {
     const outcome = await inChild(stage, stage.path(), body, { execArgv });
     assert.deepEqual({ ...outcome, stdout: '' }, { code: 0, signal: null, stdout: '', stderr: '' });
     const [collected = NaN, of] = outcome.stdout.trim().split(' of ').map(Number);
@@ -19,41 +19,33 @@ function collectable(what: string, body: ChildBody): void {
   });
 }
 
-collectable('sockets that connected, talked and closed are collectable, and so are those accepted', ({ net, address, say }) => {
-  const made = 60;
-  const gc = (globalThis as unknown as { gc(): void }).gc;
-  let collected = 0;
-  const registry = new FinalizationRegistry(() => (collected += 1));
+taken('sockets that connected, talked and closed, and those accepted', (child) => {
+  const { net, address } = child;
+  const collection = child.collection();
   const server = net.createServer((peer) => {
-    registry.register(peer, undefined);
+    collection.add(peer);
     peer.on('data', (chunk: Buffer) => peer.end(chunk));
   });
   const connectOne = (): Promise<void> =>
     new Promise((resolve) => {
       const client = net.connect(address);
-      registry.register(client, undefined);
+      collection.add(client);
       client.on('connect', () => client.write('x'));
       client.resume();
       client.on('close', () => resolve());
     });
   server.listen(address, () => {
     void (async () => {
-      for (let number = 0; number < made / 2; number += 1) await connectOne();
-      for (let round = 0; round < 200 && collected < made; round += 1) {
-        await new Promise((resolve) => setImmediate(resolve));
-        gc();
-      }
-      say(`${collected} of ${made}`);
+      for (let number = 0; number < 30; number += 1) await connectOne();
+      await collection.report(60);
       server.close();
     })();
   });
 });
 
-collectable('sockets destroyed while connected, with data pending, are collectable', ({ net, address, say }) => {
-  const made = 60;
-  const gc = (globalThis as unknown as { gc(): void }).gc;
-  let collected = 0;
-  const registry = new FinalizationRegistry(() => (collected += 1));
+taken('sockets destroyed while connected, with data pending', (child) => {
+  const { net, address } = child;
+  const collection = child.collection();
   const server = net.createServer((peer) => {
     peer.on('error', () => undefined);
     peer.pause();
@@ -65,140 +57,101 @@ collectable('sockets destroyed while connected, with data pending, are collectab
         client.write('behind it', () => undefined);
         client.destroy();
       });
-      registry.register(client, undefined);
+      collection.add(client);
       client.on('error', () => undefined);
       client.on('close', () => resolve());
     });
   server.listen(address, () => {
     void (async () => {
-      for (let number = 0; number < made; number += 1) await destroyOne();
-      for (let round = 0; round < 200 && collected < made; round += 1) {
-        await new Promise((resolve) => setImmediate(resolve));
-        gc();
-      }
-      say(`${collected} of ${made}`);
+      for (let number = 0; number < 60; number += 1) await destroyOne();
+      await collection.report(60);
       process.exit(0);
     })();
   });
 });
 
-collectable('sockets that were never connected are collectable without being destroyed', ({ net, say }) => {
-  const made = 60;
-  const gc = (globalThis as unknown as { gc(): void }).gc;
-  let collected = 0;
-  const registry = new FinalizationRegistry(() => (collected += 1));
+taken('sockets that were never connected, nor destroyed', ({ net, ...child }) => {
+  const collection = child.collection();
   const make = (): void => {
     const socket = new net.Socket();
     socket.on('data', () => undefined);
-    registry.register(socket, undefined);
+    collection.add(socket);
   };
-  void (async () => {
-    for (let number = 0; number < made; number += 1) make();
-    for (let round = 0; round < 200 && collected < made; round += 1) {
-      await new Promise((resolve) => setImmediate(resolve));
-      gc();
-    }
-    say(`${collected} of ${made}`);
-  })();
+  for (let number = 0; number < 60; number += 1) make();
+  void collection.report(60);
 });
 
-collectable('sockets whose connect failed are collectable', ({ net, address, say }) => {
-  const made = 60;
-  const gc = (globalThis as unknown as { gc(): void }).gc;
-  let collected = 0;
-  const registry = new FinalizationRegistry(() => (collected += 1));
+taken('sockets whose connect failed', ({ net, address, ...child }) => {
+  const collection = child.collection();
   const failOne = (): Promise<void> =>
     new Promise((resolve) => {
       const socket = net.connect(address);
-      registry.register(socket, undefined);
+      collection.add(socket);
       socket.on('error', () => undefined);
       socket.on('close', () => resolve());
     });
   void (async () => {
-    for (let number = 0; number < made; number += 1) await failOne();
-    for (let round = 0; round < 200 && collected < made; round += 1) {
-      await new Promise((resolve) => setImmediate(resolve));
-      gc();
-    }
-    say(`${collected} of ${made}`);
+    for (let number = 0; number < 60; number += 1) await failOne();
+    await collection.report(60);
   })();
 });
 
-collectable("the callback of connect() is let go after 'connect', while the socket lives", ({ net, address, say }) => {
-  const made = 60;
-  const gc = (globalThis as unknown as { gc(): void }).gc;
-  let collected = 0;
-  const registry = new FinalizationRegistry(() => (collected += 1));
-  const sockets: Socket[] = [];
-  type Socket = import('node:net').Socket;
-  const server = net.createServer((peer) => peer.on('error', () => undefined));
+taken("callbacks of connect() after 'connect', while the sockets live", (child) => {
+  const { net, address } = child;
+  const collection = child.collection();
+  const sockets: object[] = [];
+  const server = net.createServer((peer) => void peer.on('error', () => undefined));
   const connectOne = (): Promise<void> =>
     new Promise((resolve) => {
       const callback = (): void => void setImmediate(resolve);
-      registry.register(callback, undefined);
+      collection.add(callback);
       sockets.push(net.connect(address, callback));
     });
   server.listen(address, () => {
     void (async () => {
-      for (let number = 0; number < made; number += 1) await connectOne();
-      for (let round = 0; round < 200 && collected < made; round += 1) {
-        await new Promise((resolve) => setImmediate(resolve));
-        gc();
-      }
-      say(`${collected} of ${sockets.filter((socket) => !socket.destroyed).length}`);
+      for (let number = 0; number < 60; number += 1) await connectOne();
+      await collection.report(sockets.length);
       process.exit(0);
     })();
   });
 });
 
-collectable('buffers that have been written are let go, while the socket lives', ({ net, address, say }) => {
-  const made = 60;
-  const gc = (globalThis as unknown as { gc(): void }).gc;
-  let collected = 0;
-  const registry = new FinalizationRegistry(() => (collected += 1));
-  const server = net.createServer((peer) => peer.resume());
-  const writeOne = (client: import('node:net').Socket): Promise<void> =>
-    new Promise((resolve) => {
-      const buffer = Buffer.alloc(50_000);
-      registry.register(buffer, undefined);
-      client.write(buffer, () => setImmediate(resolve));
-    });
+taken('buffers that have been written, while the socket lives', (child) => {
+  const { net, address } = child;
+  const collection = child.collection();
+  const server = net.createServer((peer) => void peer.resume());
   server.listen(address, () => {
     const client = net.connect(address, () => {
+      const writeOne = (): Promise<void> =>
+        new Promise((resolve) => {
+          const buffer = Buffer.alloc(50_000);
+          collection.add(buffer);
+          client.write(buffer, () => setImmediate(resolve));
+        });
       void (async () => {
-        for (let number = 0; number < made; number += 1) await writeOne(client);
-        for (let round = 0; round < 200 && collected < made; round += 1) {
-          await new Promise((resolve) => setImmediate(resolve));
-          gc();
-        }
-        say(`${collected} of ${made}`);
+        for (let number = 0; number < 60; number += 1) await writeOne();
+        await collection.report(60);
         process.exit(0);
       })();
     });
   });
 });
 
-collectable('write callbacks are let go once called, while the socket lives', ({ net, address, say }) => {
-  const made = 60;
-  const gc = (globalThis as unknown as { gc(): void }).gc;
-  let collected = 0;
-  const registry = new FinalizationRegistry(() => (collected += 1));
-  const server = net.createServer((peer) => peer.resume());
-  const writeOne = (client: import('node:net').Socket): Promise<void> =>
-    new Promise((resolve) => {
-      const callback = (): void => void setImmediate(resolve);
-      registry.register(callback, undefined);
-      client.write('x', callback);
-    });
+taken('write callbacks once called, while the socket lives', (child) => {
+  const { net, address } = child;
+  const collection = child.collection();
+  const server = net.createServer((peer) => void peer.resume());
   server.listen(address, () => {
     const client = net.connect(address, () => {
+      const writeOne = (): Promise<void> =>
+        new Promise((resolve) => {
+          const callback = (): void => void setImmediate(resolve);
+          collection.add(callback);
+          client.write('x', callback);
+        });
       void (async () => {
-        for (let number = 0; number < made; number += 1) await writeOne(client);
-        for (let round = 0; round < 200 && collected < made; round += 1) {
-          await new Promise((resolve) => setImmediate(resolve));
-          gc();
-        }
-        say(`${collected} of ${made}`);
+        for (let number = 0; number < 60; number += 1) await writeOne();
+        await collection.report(60);
         process.exit(0);
       })();
     });
@@ -210,7 +163,7 @@ scenario('an open socket that nobody refers to keeps working', async (stage) => 
     stage,
     stage.path(),
     ({ net, address, say }) => {
-      const gc = (globalThis as unknown as { gc(): void }).gc;
+      const { gc } = globalThis as unknown as { gc(): void };
       const server = net.createServer((peer) => {
         let rounds = 0;
         const timer = setInterval(() => {

@@ -6,7 +6,12 @@ import { happens, pair, pattern, received } from '../helpers/sockets';
 
 const lifeEvents = ['end', 'finish', 'error', 'close'] as const;
 
-function traceStateIn(stage: Stage, socket: Socket, label: string, events: readonly string[]): void {
+function traceStateIn(
+  stage: Stage,
+  socket: Socket,
+  label: string,
+  events: readonly string[],
+): void {
   for (const event of events) {
     socket.on(event, () =>
       stage.trace(`${label} state`, event, {
@@ -236,31 +241,37 @@ scenario("without listeners at all, the peer's FIN destroys the socket", async (
   assert.equal(client.destroyed, true);
 });
 
-scenario('a socket paused before connect does not look for the FIN until resumed', async (stage) => {
-  const { client, peer } = await pair(stage, { beforeConnect: (socket) => socket.pause() });
-  stage.watch(client, 'client', lifeEvents);
-  const finished = happens(peer, 'finish');
-  peer.end();
-  await finished;
-  await stage.settled();
-  assert.deepEqual(stage.lane('client'), []);
+scenario(
+  'a socket paused before connect does not look for the FIN until resumed',
+  async (stage) => {
+    const { client, peer } = await pair(stage, { beforeConnect: (socket) => socket.pause() });
+    stage.watch(client, 'client', lifeEvents);
+    const finished = happens(peer, 'finish');
+    peer.end();
+    await finished;
+    await stage.settled();
+    assert.deepEqual(stage.lane('client'), []);
 
-  const closed = happens(client, 'close');
-  client.resume();
-  await closed;
-  assert.deepEqual(stage.lane('client'), [['end'], ['finish'], ['close', false]]);
-});
+    const closed = happens(client, 'close');
+    client.resume();
+    await closed;
+    assert.deepEqual(stage.lane('client'), [['end'], ['finish'], ['close', false]]);
+  },
+);
 
-scenario('a socket paused after connect, with nothing buffered, does see the FIN', async (stage) => {
-  const { client, peer } = await pair(stage);
-  await stage.settled();
-  client.pause();
-  stage.watch(client, 'client', lifeEvents);
-  const closed = happens(client, 'close');
-  peer.end();
-  await closed;
-  assert.deepEqual(stage.lane('client'), [['end'], ['finish'], ['close', false]]);
-});
+scenario(
+  'a socket paused after connect, with nothing buffered, does see the FIN',
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    await stage.settled();
+    client.pause();
+    stage.watch(client, 'client', lifeEvents);
+    const closed = happens(client, 'close');
+    peer.end();
+    await closed;
+    assert.deepEqual(stage.lane('client'), [['end'], ['finish'], ['close', false]]);
+  },
+);
 
 scenario("'end' comes once, after the last 'data'", async (stage) => {
   const { client, peer } = await pair(stage);

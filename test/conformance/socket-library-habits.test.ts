@@ -1,18 +1,9 @@
 /** What libraries were seen to do to a socket, beyond what the documentation of net promises. */
 import assert from 'node:assert/strict';
-import http from 'node:http';
-import http2 from 'node:http2';
-import type { Server, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import tls from 'node:tls';
-import { bothFamilies, scenario, type Stage } from './scenario';
-import { discard, happens, listen, pair, pattern, received, receives } from '../helpers/sockets';
-
-const countedEvents = ['data', 'readable', 'end', 'close', 'error', 'drain', 'finish', 'timeout', 'pause', 'resume', 'connect', 'ready'];
-
-function listenerCounts(socket: Socket): Record<string, number> {
-  return Object.fromEntries(countedEvents.map((event) => [event, socket.listenerCount(event)]));
-}
+import { bothFamilies, scenario } from './scenario';
+import { countedEvents, discard, happens, listen, listenerCounts, pair, pattern, received, receives } from '../helpers/sockets';
 
 const onlyEnd = Object.fromEntries(countedEvents.map((event) => [event, event === 'end' ? 1 : 0]));
 
@@ -27,7 +18,9 @@ scenario(
   "a connected and an accepted socket have one 'end' listener and no other",
   async (stage) => {
     const counts: Record<string, number>[] = [];
-    const { client, peer } = await pair(stage, { onConnection: (socket) => counts.push(listenerCounts(socket)) });
+    const { client, peer } = await pair(stage, {
+      onConnection: (socket) => counts.push(listenerCounts(socket)),
+    });
     await stage.settled();
     stage.trace('client', client.eventNames());
     stage.trace('peer', peer.eventNames());
@@ -50,15 +43,22 @@ scenario('traffic leaves no listeners behind', async (stage) => {
   assert.deepEqual(listenerCounts(client), onlyEnd);
 });
 
-scenario("got: 'encrypted' is not a property of a socket; ioredis and others: nor is 'then'", async (stage) => {
-  const { client, peer } = await pair(stage);
-  for (const socket of [client, peer, new stage.net.Socket()]) {
-    for (const name of ['encrypted', 'then', 'alpnProtocol', 'authorized', 'getSession']) {
-      assert.equal(name in socket, false, name);
+scenario(
+  "got: 'encrypted' is not a property of a socket; ioredis and others: nor is 'then'",
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    for (const socket of [client, peer, new stage.net.Socket()]) {
+      for (const name of ['encrypted', 'then', 'alpnProtocol', 'authorized', 'getSession']) {
+        assert.equal(name in socket, false, name);
+      }
     }
-  }
-  assert.equal(await Promise.resolve(client), client, 'resolving a promise with a socket gives the socket');
-});
+    assert.equal(
+      await Promise.resolve(client),
+      client,
+      'resolving a promise with a socket gives the socket',
+    );
+  },
+);
 
 scenario('a socket is a Duplex, and an instance of Socket', async (stage) => {
   const { client, peer } = await pair(stage);
@@ -72,41 +72,49 @@ scenario('a socket is a Duplex, and an instance of Socket', async (stage) => {
 
 scenario('what net.Socket has on its prototype is there', async (stage) => {
   const reference = await import('node:net');
-  const expected = Object.getOwnPropertyNames(reference.Socket.prototype).filter((name) => !name.startsWith('_'));
+  const expected = Object.getOwnPropertyNames(reference.Socket.prototype).filter(
+    (name) => !name.startsWith('_'),
+  );
   assert.deepEqual(
     expected.filter((name) => !(name in stage.net.Socket.prototype)),
     [],
   );
 });
 
-scenario('postgres.js and grpc: after removeAllListeners() a socket still ends and closes', async (stage) => {
-  const { client, peer } = await pair(stage);
-  client.removeAllListeners();
-  client.resume();
-  const closed = happens(client, 'close');
-  const peerClosed = happens(peer, 'close');
-  peer.resume();
-  peer.end('data');
-  const [hadError] = await closed;
-  await peerClosed;
-  stage.trace('client', hadError, client.bytesRead, client.readyState);
-  assert.equal(hadError, false);
-});
+scenario(
+  'postgres.js and grpc: after removeAllListeners() a socket still ends and closes',
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    client.removeAllListeners();
+    client.resume();
+    const closed = happens(client, 'close');
+    const peerClosed = happens(peer, 'close');
+    peer.resume();
+    peer.end('data');
+    const [hadError] = await closed;
+    await peerClosed;
+    stage.trace('client', hadError, client.bytesRead, client.readyState);
+    assert.equal(hadError, false);
+  },
+);
 
-scenario('after removeAllListeners() a socket still writes, and is told of errors', async (stage) => {
-  const { client, peer } = await pair(stage);
-  client.removeAllListeners();
-  const arrived = receives(peer, 5);
-  client.write('hello');
-  assert.equal((await arrived).toString(), 'hello');
-  stage.watch(client, 'client', ['error', 'close']);
-  const closed = happens(client, 'close');
-  client.destroy(new Error('on purpose'));
-  await closed;
-  assert.deepEqual(stage.lane('client').length, 2);
-});
+scenario(
+  'after removeAllListeners() a socket still writes, and is told of errors',
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    client.removeAllListeners();
+    const arrived = receives(peer, 5);
+    client.write('hello');
+    assert.equal((await arrived).toString(), 'hello');
+    stage.watch(client, 'client', ['error', 'close']);
+    const closed = happens(client, 'close');
+    client.destroy(new Error('on purpose'));
+    await closed;
+    assert.deepEqual(stage.lane('client').length, 2);
+  },
+);
 
-scenario("removeAllListeners() while connecting does not stop the connection", async (stage) => {
+scenario('removeAllListeners() while connecting does not stop the connection', async (stage) => {
   const address = stage.address();
   await listen(stage, address, {}, (peer) => peer.end('hello'));
   const client = stage.net.connect(address);
@@ -119,22 +127,25 @@ scenario("removeAllListeners() while connecting does not stop the connection", a
   assert.deepEqual(stage.lane('client'), [['connect'], ['ready']]);
 });
 
-scenario("ioredis and mysql2: removeAllListeners('data') and a new listener lose nothing in between", async (stage) => {
-  const { client, peer } = await pair(stage);
-  const first: Buffer[] = [];
-  const second: Buffer[] = [];
-  const content = pattern(500_000);
-  await new Promise<void>((resolve) => {
-    client.on('data', (chunk: Buffer) => {
-      first.push(chunk);
-      client.removeAllListeners('data');
-      client.on('data', (later: Buffer) => second.push(later));
-      client.once('end', () => resolve());
+scenario(
+  "ioredis and mysql2: removeAllListeners('data') and a new listener lose nothing in between",
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    const first: Buffer[] = [];
+    const second: Buffer[] = [];
+    const content = pattern(500_000);
+    await new Promise<void>((resolve) => {
+      client.on('data', (chunk: Buffer) => {
+        first.push(chunk);
+        client.removeAllListeners('data');
+        client.on('data', (later: Buffer) => second.push(later));
+        client.once('end', () => resolve());
+      });
+      peer.end(content);
     });
-    peer.end(content);
-  });
-  assert.ok(Buffer.concat([...first, ...second]).equals(content));
-});
+    assert.ok(Buffer.concat([...first, ...second]).equals(content));
+  },
+);
 
 scenario('any property can be set on a socket and stays', async (stage) => {
   const { client, peer } = await pair(stage);
@@ -154,12 +165,14 @@ scenario('any property can be set on a socket and stays', async (stage) => {
     connecting: false,
     timeout: 0,
   };
-  for (const key of Reflect.ownKeys(expandos)) assert.ok(Reflect.set(client, key, expandos[key]), String(key));
+  for (const key of Reflect.ownKeys(expandos))
+    assert.ok(Reflect.set(client, key, expandos[key]), String(key));
   const echo = receives(client, 4);
   peer.pipe(peer);
   client.write('work');
   assert.equal((await echo).toString(), 'work');
-  for (const key of Reflect.ownKeys(expandos)) assert.equal(Reflect.get(client, key), expandos[key], String(key));
+  for (const key of Reflect.ownKeys(expandos))
+    assert.equal(Reflect.get(client, key), expandos[key], String(key));
 });
 
 scenario("mysql2: a 'pause' that somebody else emits pauses nothing", async (stage) => {
@@ -176,42 +189,48 @@ scenario("mysql2: a 'pause' that somebody else emits pauses nothing", async (sta
   assert.equal(texts.join(''), 'not paused');
 });
 
-scenario('http: a socket whose on and addListener were replaced on the instance keeps delivering', async (stage) => {
-  const { client, peer } = await pair(stage);
-  const prototype = stage.net.Socket.prototype;
-  const replaced = client as unknown as Record<string, unknown>;
-  const calls: string[] = [];
-  for (const name of ['on', 'addListener', 'prependListener'] as const) {
-    const original = prototype[name] as (...args: unknown[]) => unknown;
-    replaced[name] = function replacement(this: Socket, ...args: unknown[]): unknown {
-      calls.push(`${name} ${String(args[0])}`);
-      return Reflect.apply(original, this, args);
-    };
-  }
-  const seen: string[] = [];
-  client.on('data', (chunk: Buffer) => seen.push(chunk.toString()));
-  client.prependListener('data', () => seen.push('before'));
-  client.addListener('end', () => seen.push('end'));
-  const closed = new Promise<void>((resolve) => client.addListener('close', () => resolve()));
-  peer.end('data');
-  await closed;
-  stage.trace('client', calls);
-  assert.deepEqual(seen, ['before', 'data', 'end']);
-});
+scenario(
+  'http: a socket whose on and addListener were replaced on the instance keeps delivering',
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    const prototype = stage.net.Socket.prototype;
+    const replaced = client as unknown as Record<string, unknown>;
+    const calls: string[] = [];
+    for (const name of ['on', 'addListener', 'prependListener'] as const) {
+      const original = prototype[name] as (...args: unknown[]) => unknown;
+      replaced[name] = function replacement(this: Socket, ...args: unknown[]): unknown {
+        calls.push(`${name} ${String(args[0])}`);
+        return Reflect.apply(original, this, args);
+      };
+    }
+    const seen: string[] = [];
+    client.on('data', (chunk: Buffer) => seen.push(chunk.toString()));
+    client.prependListener('data', () => seen.push('before'));
+    client.addListener('end', () => seen.push('end'));
+    const closed = new Promise<void>((resolve) => client.addListener('close', () => resolve()));
+    peer.end('data');
+    await closed;
+    stage.trace('client', calls);
+    assert.deepEqual(seen, ['before', 'data', 'end']);
+  },
+);
 
-scenario('http: readableFlowing may be set to null, and a later listener starts the flow', async (stage) => {
-  const { client, peer } = await pair(stage);
-  const early = (): void => undefined;
-  client.on('data', early);
-  client.off('data', early);
-  assert.ok(Reflect.set(client, 'readableFlowing', null));
-  const written = new Promise<void>((resolve) => peer.write('later', () => resolve()));
-  await written;
-  await stage.settled();
-  stage.trace('client', client.readableFlowing, client.readableLength);
-  const text = receives(client, 5);
-  assert.equal((await text).toString(), 'later');
-});
+scenario(
+  'http: readableFlowing may be set to null, and a later listener starts the flow',
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    const early = (): void => undefined;
+    client.on('data', early);
+    client.off('data', early);
+    assert.ok(Reflect.set(client, 'readableFlowing', null));
+    const written = new Promise<void>((resolve) => peer.write('later', () => resolve()));
+    await written;
+    await stage.settled();
+    stage.trace('client', client.readableFlowing, client.readableLength);
+    const text = receives(client, 5);
+    assert.equal((await text).toString(), 'later');
+  },
+);
 
 function stateOf(socket: Socket): unknown[] {
   const readable = Reflect.get(socket, '_readableState') as Record<string, unknown>;
@@ -312,7 +331,8 @@ scenario("pause() and then 'readable' listening starts reading", async (stage) =
   let text = '';
   const done = new Promise<void>((resolve) => {
     client.on('readable', () => {
-      for (let chunk: unknown = client.read(); chunk !== null; chunk = client.read()) text += String(chunk);
+      for (let chunk: unknown = client.read(); chunk !== null; chunk = client.read())
+        text += String(chunk);
       if (text === 'readable while paused') resolve();
     });
   });
@@ -322,7 +342,7 @@ scenario("pause() and then 'readable' listening starts reading", async (stage) =
   stage.trace('client', client.isPaused(), client.readableFlowing);
 });
 
-scenario("dbus-next: reading byte by byte", async (stage) => {
+scenario('dbus-next: reading byte by byte', async (stage) => {
   const { client, peer } = await pair(stage);
   const content = pattern(3000);
   const bytes: number[] = [];
@@ -335,7 +355,8 @@ scenario("dbus-next: reading byte by byte", async (stage) => {
       if (bytes.length === content.length) resolve();
     });
   });
-  for (let offset = 0; offset < content.length; offset += 100) peer.write(content.subarray(offset, offset + 100));
+  for (let offset = 0; offset < content.length; offset += 100)
+    peer.write(content.subarray(offset, offset + 100));
   await done;
   assert.deepEqual(Buffer.from(bytes), content);
 });
@@ -353,7 +374,7 @@ scenario("node-fetch: two 'data' listeners get the same chunks", async (stage) =
   first.forEach((chunk, index) => assert.equal(chunk, second[index]));
 });
 
-scenario("pg-protocol: kept chunks can be written into and joined later", async (stage) => {
+scenario('pg-protocol: kept chunks can be written into and joined later', async (stage) => {
   const { client, peer } = await pair(stage);
   const texts: string[] = [];
   let kept: Buffer = Buffer.alloc(0);
@@ -383,23 +404,26 @@ scenario("ws: once('finish', destroy) closes after everything was sent", async (
   assert.equal((await text).length, 500_000);
 });
 
-scenario('undici: read() in a loop, unshift() of the rest, and writableNeedDrain', async (stage) => {
-  const { client, peer } = await pair(stage);
-  const text = new Promise<string>((resolve) => {
-    let returned = false;
-    client.on('readable', () => {
-      const chunk = client.read() as Buffer | null;
-      if (chunk === null) return;
-      if (returned) return resolve(chunk.toString());
-      returned = true;
-      client.unshift(chunk.subarray(4));
+scenario(
+  'undici: read() in a loop, unshift() of the rest, and writableNeedDrain',
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    const text = new Promise<string>((resolve) => {
+      let returned = false;
+      client.on('readable', () => {
+        const chunk = client.read() as Buffer | null;
+        if (chunk === null) return;
+        if (returned) return resolve(chunk.toString());
+        returned = true;
+        client.unshift(chunk.subarray(4));
+      });
     });
-  });
-  peer.write('headbody');
-  assert.equal(await text, 'body');
-  assert.equal(client.writableNeedDrain, false);
-  assert.equal(client.errored, null);
-});
+    peer.write('headbody');
+    assert.equal(await text, 'body');
+    assert.equal(client.writableNeedDrain, false);
+    assert.equal(client.errored, null);
+  },
+);
 
 scenario('Duplex.toWeb() carries data both ways', async (stage) => {
   const { client, peer } = await pair(stage);
@@ -416,265 +440,4 @@ scenario('Duplex.toWeb() carries data both ways', async (stage) => {
   peer.end();
   assert.equal((await reader.read()).done, true);
   await closed;
-});
-
-/** A node:http server behind a server of the implementation, as `emit('connection')` allows. */
-async function httpServer(stage: Stage, address: string, handler: http.RequestListener): Promise<http.Server> {
-  const server = http.createServer(handler);
-  await listen(stage, address, { allowHalfOpen: true }, (peer) => void server.emit('connection', peer));
-  return server;
-}
-
-interface Answer {
-  readonly status: number | undefined;
-  readonly body: string;
-}
-
-function request(options: http.RequestOptions, body?: string | Buffer): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const outgoing = http.request(options, (incoming) => {
-      let text = '';
-      incoming.setEncoding('utf8');
-      incoming.on('data', (chunk: string) => (text += chunk));
-      incoming.on('end', () => resolve({ status: incoming.statusCode, body: text }));
-      incoming.on('error', reject);
-    });
-    outgoing.on('error', reject);
-    outgoing.end(body);
-  });
-}
-
-scenario(
-  'http: requests and answers go over a socket of createConnection',
-  async (stage) => {
-    const address = stage.address();
-    await httpServer(stage, address, (incoming, outgoing) => {
-      let length = 0;
-      incoming.on('data', (chunk: Buffer) => (length += chunk.length));
-      incoming.on('end', () => outgoing.end(`${incoming.method} ${incoming.url} ${length}`));
-    });
-    const createConnection = (): Socket => {
-      const socket = stage.net.connect(address);
-      discard(stage, socket);
-      return socket;
-    };
-    const get = await request({ createConnection, path: '/get' });
-    const post = await request({ createConnection, path: '/post', method: 'POST' }, pattern(1_000_000));
-    stage.trace('answers', get, post);
-    assert.deepEqual(get, { status: 200, body: 'GET /get 0' });
-    assert.deepEqual(post, { status: 200, body: 'POST /post 1000000' });
-  },
-  { over: bothFamilies },
-);
-
-/** An agent that keeps its connections, made by the implementation. */
-function keepingAgent(stage: Stage, address: string, made: Socket[]): http.Agent {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  const connect = (): Socket => {
-    const socket = stage.net.connect(address);
-    discard(stage, socket);
-    made.push(socket);
-    return socket;
-  };
-  Reflect.set(agent, 'createConnection', connect);
-  stage.defer(() => agent.destroy());
-  return agent;
-}
-
-scenario('http: a kept-alive socket is used again, and its listeners do not add up', async (stage) => {
-  const address = stage.address();
-  await httpServer(stage, address, (incoming, outgoing) => {
-    incoming.resume();
-    outgoing.end(incoming.url);
-  });
-  const made: Socket[] = [];
-  const agent = keepingAgent(stage, address, made);
-  const counts: unknown[] = [];
-  for (let round = 0; round < 10; round += 1) {
-    const answer = await request({ agent, path: `/${round}` });
-    assert.equal(answer.body, `/${round}`);
-    await stage.settled();
-    const [socket] = made;
-    assert.ok(socket !== undefined);
-    counts.push(listenerCounts(socket));
-  }
-  assert.equal(made.length, 1, 'one connection for all');
-  stage.trace('listeners', counts[0], counts[9]);
-  assert.deepEqual(counts[9], counts[1]);
-});
-
-scenario("http: an idle kept-alive socket notices the peer's FIN at once, and is not used again", async (stage) => {
-  const address = stage.address();
-  const accepted: Socket[] = [];
-  const server = await httpServer(stage, address, (incoming, outgoing) => {
-    incoming.resume();
-    outgoing.end('ok');
-  });
-  server.on('connection', (socket) => accepted.push(socket));
-  const made: Socket[] = [];
-  const agent = keepingAgent(stage, address, made);
-  await request({ agent });
-  const [socket] = made;
-  const [peer] = accepted;
-  assert.ok(socket !== undefined && peer !== undefined);
-  const closed = happens(socket, 'close');
-  peer.end();
-  await closed;
-  const second = await request({ agent });
-  stage.trace('second', second, made.length);
-  assert.equal(second.body, 'ok');
-  assert.equal(made.length, 2);
-});
-
-scenario('http: an upgrade hands over the socket with exactly the listeners that net has', async (stage) => {
-  const address = stage.address();
-  const server = await httpServer(stage, address, () => assert.fail('not a plain request'));
-  const upgraded = new Promise<Socket>((resolve) => {
-    server.on('upgrade', (_incoming, socket, head) => {
-      stage.trace('server', 'head', head.toString(), listenerCounts(socket as Socket));
-      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
-      socket.pipe(socket);
-      resolve(socket as Socket);
-    });
-  });
-  const outgoing = http.request({
-    createConnection: () => {
-      const socket = stage.net.connect(address);
-      discard(stage, socket);
-      return socket;
-    },
-    headers: { Connection: 'Upgrade', Upgrade: 'echo' },
-  });
-  const socket = await new Promise<Socket>((resolve) => {
-    outgoing.on('upgrade', (_incoming, given, head) => {
-      stage.trace('client', 'head', head.toString(), listenerCounts(given as Socket));
-      resolve(given as Socket);
-    });
-    outgoing.end();
-  });
-  await upgraded;
-  const echo = receives(socket, 7);
-  socket.write('through');
-  assert.equal((await echo).toString(), 'through');
-});
-
-scenario('http: pipelined requests are answered in order', async (stage) => {
-  const address = stage.address();
-  await httpServer(stage, address, (incoming, outgoing) => {
-    const delay = incoming.url === '/1' ? 5 : 0;
-    setTimeout(() => outgoing.end(incoming.url), delay);
-  });
-  const client = stage.net.connect(address);
-  discard(stage, client);
-  const paths = ['/1', '/2', '/3', '/4'];
-  client.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''));
-  let text = '';
-  await new Promise<void>((resolve) => {
-    client.on('data', (chunk: Buffer) => {
-      text += chunk.toString();
-      if (text.includes('/4')) resolve();
-    });
-  });
-  const order = [...text.matchAll(/\r\n(\/\d)/g)].map(([, path]) => path);
-  stage.trace('order', order);
-  assert.deepEqual(order, paths);
-});
-
-scenario('http: setTimeout() of a request and of the server work', async (stage) => {
-  const address = stage.address();
-  const server = await httpServer(stage, address, () => undefined);
-  const serverTimeout = new Promise<void>((resolve) => {
-    server.setTimeout(30, (socket) => {
-      stage.trace('server', 'timeout');
-      socket.destroy();
-      resolve();
-    });
-  });
-  const outgoing = http.get({
-    createConnection: () => {
-      const socket = stage.net.connect(address);
-      discard(stage, socket);
-      return socket;
-    },
-  });
-  const failed = new Promise<NodeJS.ErrnoException>((resolve) => outgoing.on('error', resolve));
-  await serverTimeout;
-  const error = await failed;
-  stage.trace('client', error.code, error.message);
-  assert.equal(error.code, 'ECONNRESET');
-});
-
-scenario('http: bytesWritten and bytesRead of the socket under a request are live', async (stage) => {
-  const address = stage.address();
-  await httpServer(stage, address, (incoming, outgoing) => {
-    incoming.resume();
-    incoming.on('end', () => outgoing.end('x'.repeat(1000)));
-  });
-  const client = stage.net.connect(address);
-  discard(stage, client);
-  await request({ createConnection: () => client, method: 'POST' }, 'y'.repeat(5000));
-  assert.ok(client.bytesWritten > 5000);
-  assert.ok(client.bytesRead > 1000);
-});
-
-scenario('http2: a session runs over the socket', async (stage) => {
-  const address = stage.address();
-  const server = http2.createServer((incoming, outgoing) => {
-    let length = 0;
-    incoming.on('data', (chunk: Buffer) => (length += chunk.length));
-    incoming.on('end', () => outgoing.end(`${incoming.url} ${length}`));
-  });
-  await listen(stage, address, { allowHalfOpen: true }, (peer) => void server.emit('connection', peer));
-  const session = http2.connect('http://localhost', {
-    createConnection: () => {
-      const socket = stage.net.connect(address);
-      discard(stage, socket);
-      return socket;
-    },
-  });
-  stage.defer(() => session.destroy());
-  const answers = await Promise.all(
-    Array.from({ length: 10 }, async (_, number) => {
-      const stream = session.request({ ':path': `/${number}`, ':method': 'POST' });
-      stream.end(pattern(50_000));
-      let text = '';
-      for await (const chunk of stream) text += String(chunk);
-      return text;
-    }),
-  );
-  const closed = happens(session, 'close');
-  session.close();
-  await closed;
-  stage.trace('answers', answers);
-  assert.deepEqual(
-    answers,
-    Array.from({ length: 10 }, (_, number) => `/${number} 50000`),
-  );
-});
-
-scenario('tls: an encrypted connection runs over the socket', async (stage) => {
-  const address = stage.address();
-  const key = Buffer.alloc(16, 7);
-  const ciphers = 'PSK+AES128:@SECLEVEL=0';
-  const server: Server = tls.createServer(
-    { ciphers, maxVersion: 'TLSv1.2', pskCallback: (_socket: tls.TLSSocket, _identity: string) => key } as tls.TlsOptions,
-    (socket) => socket.pipe(socket),
-  );
-  await listen(stage, address, { allowHalfOpen: true }, (peer) => void server.emit('connection', peer));
-  const below = stage.net.connect(address);
-  discard(stage, below);
-  const client = tls.connect({
-    socket: below,
-    ciphers,
-    maxVersion: 'TLSv1.2',
-    pskCallback: () => ({ psk: key, identity: 'tester' }),
-    checkServerIdentity: () => undefined,
-  });
-  stage.defer(() => client.destroy());
-  client.on('error', (error) => stage.trace('client', error));
-  await happens(client, 'secureConnect');
-  const content = pattern(300_000);
-  const text = received(client);
-  client.end(content);
-  assert.ok((await text).equals(content));
 });

@@ -13,7 +13,10 @@ function onread(buffer: Uint8Array | (() => Uint8Array), callback: Read): Socket
   return { onread: { buffer, callback } } as object;
 }
 
-async function readerOf(stage: Stage, options: SocketConstructorOpts): Promise<{ client: Socket; peer: Socket }> {
+async function readerOf(
+  stage: Stage,
+  options: SocketConstructorOpts,
+): Promise<{ client: Socket; peer: Socket }> {
   return pair(stage, { client: options });
 }
 
@@ -138,27 +141,30 @@ scenario('returning false stops the callbacks at once, and resume() goes on', as
   assert.deepEqual(stage.lane('client').slice(0, 3), [['end'], ['finish'], ['close', false]]);
 });
 
-scenario('pause() inside the callback stops the callbacks at once, and resume() goes on', async (stage) => {
-  const buffer = Buffer.alloc(3);
-  const texts: string[] = [];
-  const { client, peer } = await readerOf(
-    stage,
-    onread(buffer, function callback(bytes, given) {
-      texts.push(Buffer.from(given.subarray(0, bytes)).toString());
-      client.pause();
-      return true;
-    }),
-  );
-  peer.end('123456');
-  await stage.settled();
-  assert.deepEqual(texts, ['123']);
-  client.resume();
-  await stage.settled();
-  assert.deepEqual(texts, ['123', '456']);
-  stage.trace('client', texts);
-  client.resume();
-  if (!client.closed) await happens(client, 'close');
-});
+scenario(
+  'pause() inside the callback stops the callbacks at once, and resume() goes on',
+  async (stage) => {
+    const buffer = Buffer.alloc(3);
+    const texts: string[] = [];
+    const { client, peer } = await readerOf(
+      stage,
+      onread(buffer, function callback(bytes, given) {
+        texts.push(Buffer.from(given.subarray(0, bytes)).toString());
+        client.pause();
+        return true;
+      }),
+    );
+    peer.end('123456');
+    await stage.settled();
+    assert.deepEqual(texts, ['123']);
+    client.resume();
+    await stage.settled();
+    assert.deepEqual(texts, ['123', '456']);
+    stage.trace('client', texts);
+    client.resume();
+    if (!client.closed) await happens(client, 'close');
+  },
+);
 
 scenario('pause() from outside stops the callbacks', async (stage) => {
   const texts: string[] = [];

@@ -51,38 +51,45 @@ scenario('ten thousand small writes arrive in order', async (stage) => {
   assert.equal((await text).toString(), lines.join(''));
 });
 
-scenario('pause() and resume() before connect take effect in the order they were called', async (stage) => {
-  const orders: ('pause' | 'resume')[][] = [
-    ['pause'],
-    ['resume'],
-    ['pause', 'resume'],
-    ['resume', 'pause'],
-    ['pause', 'resume', 'pause'],
-    ['resume', 'pause', 'resume'],
-  ];
-  for (const moment of ['before connect()', 'while connecting']) {
-    for (const order of orders) {
-      const label = `${moment}: ${order.join(', ')}`;
-      const address = stage.address();
-      await listen(stage, address, {}, (peer) => peer.end('data'));
-      const client = new stage.net.Socket();
-      discard(stage, client);
-      stage.watch(client, label, ['data', 'end', 'close']);
-      const closed = happens(client, 'close');
-      const act = (): void => order.forEach((method) => client[method]());
-      if (moment === 'before connect()') act();
-      client.connect(address);
-      if (moment === 'while connecting') act();
-      await happens(client, 'connect');
-      await stage.settled();
-      stage.trace(label, 'settled', client.isPaused());
-      client.resume();
-      await closed;
-      const paused = order.at(-1) === 'pause';
-      assert.deepEqual(stage.lane(label)[0], paused ? ['settled', true] : ['data', { bytes: 'data' }], label);
+scenario(
+  'pause() and resume() before connect take effect in the order they were called',
+  async (stage) => {
+    const orders: ('pause' | 'resume')[][] = [
+      ['pause'],
+      ['resume'],
+      ['pause', 'resume'],
+      ['resume', 'pause'],
+      ['pause', 'resume', 'pause'],
+      ['resume', 'pause', 'resume'],
+    ];
+    for (const moment of ['before connect()', 'while connecting']) {
+      for (const order of orders) {
+        const label = `${moment}: ${order.join(', ')}`;
+        const address = stage.address();
+        await listen(stage, address, {}, (peer) => peer.end('data'));
+        const client = new stage.net.Socket();
+        discard(stage, client);
+        stage.watch(client, label, ['data', 'end', 'close']);
+        const closed = happens(client, 'close');
+        const act = (): void => order.forEach((method) => client[method]());
+        if (moment === 'before connect()') act();
+        client.connect(address);
+        if (moment === 'while connecting') act();
+        await happens(client, 'connect');
+        await stage.settled();
+        stage.trace(label, 'settled', client.isPaused());
+        client.resume();
+        await closed;
+        const paused = order.at(-1) === 'pause';
+        assert.deepEqual(
+          stage.lane(label)[0],
+          paused ? ['settled', true] : ['data', { bytes: 'data' }],
+          label,
+        );
+      }
     }
-  }
-});
+  },
+);
 
 scenario("pause() inside 'data' stops the bytes at once", async (stage) => {
   const { client, peer } = await pair(stage);
@@ -134,21 +141,27 @@ scenario("resume() straight after pause() inside 'data' loses nothing", async (s
   assert.ok((await text).equals(content));
 });
 
-scenario('a paused reader stops its writer, and resuming lets everything through', async (stage) => {
-  const { client, peer } = await pair(stage);
-  const content = pattern(20_000_000);
-  client.pause();
-  let finished = false;
-  peer.on('finish', () => (finished = true));
-  peer.end(content);
-  await stage.settled();
-  assert.equal(finished, false, 'the writer waits');
-  assert.ok(peer.writableLength > 0);
-  assert.ok(client.bytesRead < 2_000_000, `${client.bytesRead} bytes were read though nobody asked`);
-  const text = received(client);
-  client.resume();
-  assert.ok((await text).equals(content));
-});
+scenario(
+  'a paused reader stops its writer, and resuming lets everything through',
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    const content = pattern(20_000_000);
+    client.pause();
+    let finished = false;
+    peer.on('finish', () => (finished = true));
+    peer.end(content);
+    await stage.settled();
+    assert.equal(finished, false, 'the writer waits');
+    assert.ok(peer.writableLength > 0);
+    assert.ok(
+      client.bytesRead < 2_000_000,
+      `${client.bytesRead} bytes were read though nobody asked`,
+    );
+    const text = received(client);
+    client.resume();
+    assert.ok((await text).equals(content));
+  },
+);
 
 scenario('a reader that nobody listens to buffers up to its mark and no further', async (stage) => {
   const { client, peer } = await pair(stage, { client: { readableHighWaterMark: 1000 } as object });
@@ -199,14 +212,17 @@ scenario('leaving an iteration early destroys the socket', async (stage) => {
   assert.ok(!stage.lane('client').some(([event]) => event === 'end'));
 });
 
-scenario('iterating to the end does to a half-open socket what the streams of this Node do', async (stage) => {
-  const { client, peer } = await pair(stage, { client: { allowHalfOpen: true } });
-  peer.end('all');
-  let text = '';
-  for await (const chunk of client) text += String(chunk);
-  assert.equal(text, 'all');
-  stage.trace('client', 'destroyed', client.destroyed, 'writable', client.writable);
-});
+scenario(
+  'iterating to the end does to a half-open socket what the streams of this Node do',
+  async (stage) => {
+    const { client, peer } = await pair(stage, { client: { allowHalfOpen: true } });
+    peer.end('all');
+    let text = '';
+    for await (const chunk of client) text += String(chunk);
+    assert.equal(text, 'all');
+    stage.trace('client', 'destroyed', client.destroyed, 'writable', client.writable);
+  },
+);
 
 scenario('an error ends an iteration with that error', async (stage) => {
   const { client, peer } = await pair(stage);
@@ -264,7 +280,8 @@ scenario('read() at the end gives null, and what is left before', async (stage) 
   stage.watch(client, 'client', ['end', 'close']);
   const texts: string[] = [];
   client.on('readable', () => {
-    for (let chunk: unknown = client.read(); chunk !== null; chunk = client.read()) texts.push(String(chunk));
+    for (let chunk: unknown = client.read(); chunk !== null; chunk = client.read())
+      texts.push(String(chunk));
   });
   const closed = happens(client, 'close');
   peer.end('the rest');
@@ -312,8 +329,18 @@ scenario('setEncoding() joins characters that arrive in pieces', async (stage) =
 
 scenario('setEncoding() decodes in every encoding', async (stage) => {
   const bytes = Buffer.from([0x00, 0x7f, 0x80, 0xff, 0xc3, 0xa9, 0x41]);
-  for (const encoding of ['utf8', 'latin1', 'ascii', 'hex', 'base64', 'base64url', 'utf16le'] as const) {
-    const { client, peer } = await pair(stage, { beforeConnect: (socket) => socket.setEncoding(encoding) });
+  for (const encoding of [
+    'utf8',
+    'latin1',
+    'ascii',
+    'hex',
+    'base64',
+    'base64url',
+    'utf16le',
+  ] as const) {
+    const { client, peer } = await pair(stage, {
+      beforeConnect: (socket) => socket.setEncoding(encoding),
+    });
     let text = '';
     client.on('data', (chunk: string) => (text += chunk));
     const ended = happens(client, 'end');
@@ -344,7 +371,8 @@ scenario('writing into a chunk changes no other chunk', async (stage) => {
     chunk.fill(0xee);
   });
   const ended = happens(client, 'end');
-  for (let offset = 0; offset < content.length; offset += 1000) peer.write(content.subarray(offset, offset + 1000));
+  for (let offset = 0; offset < content.length; offset += 1000)
+    peer.write(content.subarray(offset, offset + 1000));
   peer.end();
   await ended;
   assert.ok(Buffer.concat(copies).equals(content));
@@ -406,7 +434,12 @@ scenario('an accepted socket reads in the same ways', async (stage) => {
   const closed = happens(peer, 'close');
   client.end('to the server');
   await closed;
-  assert.deepEqual(stage.lane('peer'), [['data', 'to the server'], ['end'], ['finish'], ['close', false]]);
+  assert.deepEqual(stage.lane('peer'), [
+    ['data', 'to the server'],
+    ['end'],
+    ['finish'],
+    ['close', false],
+  ]);
 });
 
 scenario('readableFlowing is null, true or false as in net', async (stage) => {

@@ -165,31 +165,37 @@ scenario('a socket paused after connect still holds the process', async (stage) 
   assert.deepEqual(outcome, held);
 });
 
-scenario('a socket paused before connect reads nothing, and does not hold the process', async (stage) => {
-  const outcome = await against(stage, ({ net, address, say }) => {
-    const socket = net.connect(address, () => {
-      say('connected');
-      setTimeout(() => say('held'), 8000).unref();
-    });
-    socket.pause();
-  });
-  assert.deepEqual(outcome, { ...notHeld, stdout: 'connected\n' });
-});
-
-scenario('a socket whose buffer is full reads no more, and does not hold the process', async (stage) => {
-  const outcome = await against(
-    stage,
-    ({ net, address, say }) => {
+scenario(
+  'a socket paused before connect reads nothing, and does not hold the process',
+  async (stage) => {
+    const outcome = await against(stage, ({ net, address, say }) => {
       const socket = net.connect(address, () => {
         say('connected');
         setTimeout(() => say('held'), 8000).unref();
       });
-      socket.on('ready', () => setImmediate(() => socket.pause()));
-    },
-    (peer) => peer.write(pattern(2_000_000)),
-  );
-  assert.deepEqual(outcome, { ...notHeld, stdout: 'connected\n' });
-});
+      socket.pause();
+    });
+    assert.deepEqual(outcome, { ...notHeld, stdout: 'connected\n' });
+  },
+);
+
+scenario(
+  'a socket whose buffer is full reads no more, and does not hold the process',
+  async (stage) => {
+    const outcome = await against(
+      stage,
+      ({ net, address, say }) => {
+        const socket = net.connect(address, () => {
+          say('connected');
+          setTimeout(() => say('held'), 8000).unref();
+        });
+        socket.on('ready', () => setImmediate(() => socket.pause()));
+      },
+      (peer) => peer.write(pattern(2_000_000)),
+    );
+    assert.deepEqual(outcome, { ...notHeld, stdout: 'connected\n' });
+  },
+);
 
 scenario('a half-open socket that has seen the end does not hold the process', async (stage) => {
   const outcome = await against(
@@ -277,9 +283,11 @@ scenario('process.exit() works inside every callback', async (stage) => {
       net.connect(address, () => process.exit(7));
     },
     data: ({ net, address }) => {
-      net.connect(address, function connected(this: Socket) {
-        this.write('echo this');
-      }).on('data', () => process.exit(7));
+      net
+        .connect(address, function connected(this: Socket) {
+          this.write('echo this');
+        })
+        .on('data', () => process.exit(7));
     },
     'write callback': ({ net, address }) => {
       net.connect(address, function connected(this: Socket) {
@@ -297,7 +305,9 @@ scenario('process.exit() works inside every callback', async (stage) => {
       net.connect(`${address}-missing`).on('error', () => process.exit(7));
     },
     connection: ({ net, address }) => {
-      net.createServer(() => process.exit(7)).listen(`${address}-own`, () => net.connect(`${address}-own`));
+      net
+        .createServer(() => process.exit(7))
+        .listen(`${address}-own`, () => net.connect(`${address}-own`));
     },
   };
   const address = stage.address();
@@ -327,22 +337,25 @@ scenario("'beforeExit' comes when the last socket has closed", async (stage) => 
   assert.deepEqual(outcome, { ...notHeld, stdout: 'close\nbeforeExit\nexit 0\n' });
 });
 
-scenario("'beforeExit' comes although an unref'd socket is open, which can then be used again", async (stage) => {
-  const outcome = await against(
-    stage,
-    ({ net, address, say }) => {
-      const socket = net.connect(address, () => socket.unref());
-      process.once('beforeExit', () => {
-        say('beforeExit');
-        socket.ref();
-        socket.on('data', (chunk: Buffer) => {
-          say(chunk.toString());
-          socket.destroy();
+scenario(
+  "'beforeExit' comes although an unref'd socket is open, which can then be used again",
+  async (stage) => {
+    const outcome = await against(
+      stage,
+      ({ net, address, say }) => {
+        const socket = net.connect(address, () => socket.unref());
+        process.once('beforeExit', () => {
+          say('beforeExit');
+          socket.ref();
+          socket.on('data', (chunk: Buffer) => {
+            say(chunk.toString());
+            socket.destroy();
+          });
+          socket.write('still usable');
         });
-        socket.write('still usable');
-      });
-    },
-    (peer) => void peer.pipe(peer),
-  );
-  assert.deepEqual(outcome, { ...notHeld, stdout: 'beforeExit\nstill usable\n' });
-});
+      },
+      (peer) => void peer.pipe(peer),
+    );
+    assert.deepEqual(outcome, { ...notHeld, stdout: 'beforeExit\nstill usable\n' });
+  },
+);

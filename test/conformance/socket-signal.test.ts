@@ -54,22 +54,25 @@ scenario('aborting a connected socket destroys it', async (stage) => {
   assertAborted(stage);
 });
 
-scenario("connect() adds exactly one 'abort' listener at once, and in all no more than net does", async (stage) => {
-  const address = stage.address();
-  await listen(stage, address, {}, (peer) => peer.end());
-  const controller = new AbortController();
-  assert.equal(listeners(controller.signal), 0);
-  const client = connectWith(stage, address, controller.signal);
-  assert.equal(listeners(controller.signal), 1);
-  await happens(client, 'connect');
-  const whileConnected = listeners(controller.signal);
-  assert.ok(whileConnected >= 1 && whileConnected <= 2, `${whileConnected} while connected`);
-  const closed = happens(client, 'close');
-  client.resume();
-  await closed;
-  await stage.settled();
-  assert.ok(listeners(controller.signal) <= 1, "after 'close'");
-});
+scenario(
+  "connect() adds exactly one 'abort' listener at once, and in all no more than net does",
+  async (stage) => {
+    const address = stage.address();
+    await listen(stage, address, {}, (peer) => peer.end());
+    const controller = new AbortController();
+    assert.equal(listeners(controller.signal), 0);
+    const client = connectWith(stage, address, controller.signal);
+    assert.equal(listeners(controller.signal), 1);
+    await happens(client, 'connect');
+    const whileConnected = listeners(controller.signal);
+    assert.ok(whileConnected >= 1 && whileConnected <= 2, `${whileConnected} while connected`);
+    const closed = happens(client, 'close');
+    client.resume();
+    await closed;
+    await stage.settled();
+    assert.ok(listeners(controller.signal) <= 1, "after 'close'");
+  },
+);
 
 scenario("the constructor adds exactly one 'abort' listener too", async (stage) => {
   const controller = new AbortController();
@@ -83,28 +86,34 @@ scenario("the constructor adds exactly one 'abort' listener too", async (stage) 
   assertAborted(stage);
 });
 
-scenario("connect() with a signal that was aborted beforehand adds no listener, and gives AbortError and 'close'", async (stage) => {
-  const address = stage.address();
-  await listen(stage, address);
-  const signal = AbortSignal.abort();
-  const client = stage.net.connect({ path: address, signal });
-  discard(stage, client);
-  stage.watch(client, 'client', ['error', 'close']);
-  assert.equal(listeners(signal), 0);
-  await happens(client, 'close');
-  assertAborted(stage);
-});
+scenario(
+  "connect() with a signal that was aborted beforehand adds no listener, and gives AbortError and 'close'",
+  async (stage) => {
+    const address = stage.address();
+    await listen(stage, address);
+    const signal = AbortSignal.abort();
+    const client = stage.net.connect({ path: address, signal });
+    discard(stage, client);
+    stage.watch(client, 'client', ['error', 'close']);
+    assert.equal(listeners(signal), 0);
+    await happens(client, 'close');
+    assertAborted(stage);
+  },
+);
 
-scenario('a constructor given an aborted signal makes a socket that is destroyed on the next tick', async (stage) => {
-  const signal = AbortSignal.abort();
-  const client = new stage.net.Socket({ signal });
-  discard(stage, client);
-  stage.watch(client, 'client', lifeEvents);
-  stage.trace('client', 'at once', client.destroyed);
-  assert.equal(listeners(signal), 0);
-  await happens(client, 'close');
-  assertAborted(stage);
-});
+scenario(
+  'a constructor given an aborted signal makes a socket that is destroyed on the next tick',
+  async (stage) => {
+    const signal = AbortSignal.abort();
+    const client = new stage.net.Socket({ signal });
+    discard(stage, client);
+    stage.watch(client, 'client', lifeEvents);
+    stage.trace('client', 'at once', client.destroyed);
+    assert.equal(listeners(signal), 0);
+    await happens(client, 'close');
+    assertAborted(stage);
+  },
+);
 
 scenario('the reason of the abort is the cause of the error', async (stage) => {
   const address = stage.address();
@@ -138,7 +147,9 @@ scenario('one signal aborts many sockets', async (stage) => {
   const address = stage.address();
   await listen(stage, address);
   const controller = new AbortController();
-  const clients = Array.from({ length: 5 }, () => stage.net.connect({ path: address, signal: controller.signal }));
+  const clients = Array.from({ length: 5 }, () =>
+    stage.net.connect({ path: address, signal: controller.signal }),
+  );
   for (const client of clients) {
     discard(stage, client);
     client.on('error', () => undefined);

@@ -22,8 +22,20 @@ function stateOf(socket: Socket): State {
   };
 }
 
-const opening: State = { connecting: true, aliasConnecting: true, pending: true, readyState: 'opening', destroyed: false };
-const open: State = { connecting: false, aliasConnecting: false, pending: false, readyState: 'open', destroyed: false };
+const opening: State = {
+  connecting: true,
+  aliasConnecting: true,
+  pending: true,
+  readyState: 'opening',
+  destroyed: false,
+};
+const open: State = {
+  connecting: false,
+  aliasConnecting: false,
+  pending: false,
+  readyState: 'open',
+  destroyed: false,
+};
 
 async function connecting(stage: Stage): Promise<Socket> {
   const address = stage.address();
@@ -84,25 +96,33 @@ scenario(
 scenario('pending is false in the callback of a write made before connect', async (stage) => {
   const client = await connecting(stage);
   assert.equal(client.pending, true);
-  const pending = await new Promise<boolean>((resolve) => client.write('x', () => resolve(client.pending)));
+  const pending = await new Promise<boolean>((resolve) =>
+    client.write('x', () => resolve(client.pending)),
+  );
   stage.trace('client', pending);
   assert.equal(pending, false);
 });
 
-scenario("inside a failed connect's 'error' and 'close' the socket is closed and not connecting", async (stage) => {
-  const client = stage.net.connect(stage.path());
-  discard(stage, client);
-  client.on('error', () => stage.trace('client', 'error', stateOf(client)));
-  client.on('close', () => stage.trace('client', 'close', stateOf(client)));
-  await happens(client, 'close');
-  for (const [, state] of stage.lane('client')) {
-    assert.equal(Reflect.get(Object(state), 'connecting'), false);
-    assert.equal(Reflect.get(Object(state), 'readyState'), 'closed');
-  }
-});
+scenario(
+  "inside a failed connect's 'error' and 'close' the socket is closed and not connecting",
+  async (stage) => {
+    const client = stage.net.connect(stage.path());
+    discard(stage, client);
+    client.on('error', () => stage.trace('client', 'error', stateOf(client)));
+    client.on('close', () => stage.trace('client', 'close', stateOf(client)));
+    await happens(client, 'close');
+    for (const [, state] of stage.lane('client')) {
+      assert.equal(Reflect.get(Object(state), 'connecting'), false);
+      assert.equal(Reflect.get(Object(state), 'readyState'), 'closed');
+    }
+  },
+);
 
 scenario('readyState follows both halves', async (stage) => {
-  const { client, peer } = await pair(stage, { server: { allowHalfOpen: true }, client: { allowHalfOpen: true } });
+  const { client, peer } = await pair(stage, {
+    server: { allowHalfOpen: true },
+    client: { allowHalfOpen: true },
+  });
   const states: string[] = [client.readyState];
   const finished = happens(client, 'finish');
   client.end();
@@ -115,7 +135,10 @@ scenario('readyState follows both halves', async (stage) => {
   await closed;
   states.push(client.readyState);
 
-  const other = await pair(stage, { server: { allowHalfOpen: true }, client: { allowHalfOpen: true } });
+  const other = await pair(stage, {
+    server: { allowHalfOpen: true },
+    client: { allowHalfOpen: true },
+  });
   other.client.resume();
   const ended = happens(other.client, 'end');
   other.peer.end();
@@ -168,38 +191,42 @@ scenario(
   { over: bothFamilies },
 );
 
-scenario('ref, unref, setNoDelay, setKeepAlive, setTimeout, pause and resume return the socket in every state', async (stage) => {
-  const calls: [string, (socket: Socket) => Socket][] = [
-    ['ref', (socket) => socket.ref()],
-    ['unref', (socket) => socket.unref()],
-    ['setNoDelay', (socket) => socket.setNoDelay()],
-    ['setNoDelay(true)', (socket) => socket.setNoDelay(true)],
-    ['setNoDelay(false)', (socket) => socket.setNoDelay(false)],
-    ['setKeepAlive', (socket) => socket.setKeepAlive()],
-    ['setKeepAlive(true, 1000)', (socket) => socket.setKeepAlive(true, 1000)],
-    ['setTimeout(0)', (socket) => socket.setTimeout(0)],
-    ['setTimeout(5000)', (socket) => socket.setTimeout(5000)],
-    ['pause', (socket) => socket.pause()],
-    ['resume', (socket) => socket.resume()],
-  ];
-  const exercise = (socket: Socket, state: string): void => {
-    for (const [name, call] of calls) assert.equal(call(socket), socket, `${name} on a ${state} socket`);
-    socket.setTimeout(0);
-  };
-  const fresh = new stage.net.Socket();
-  discard(stage, fresh);
-  exercise(fresh, 'fresh');
-  const early = await connecting(stage);
-  exercise(early, 'connecting');
-  await happens(early, 'connect');
-  const { client, peer } = await pair(stage);
-  exercise(client, 'connected');
-  exercise(peer, 'accepted');
-  client.destroy();
-  exercise(client, 'destroyed');
-  await happens(client, 'close');
-  exercise(client, 'closed');
-});
+scenario(
+  'ref, unref, setNoDelay, setKeepAlive, setTimeout, pause and resume return the socket in every state',
+  async (stage) => {
+    const calls: [string, (socket: Socket) => Socket][] = [
+      ['ref', (socket) => socket.ref()],
+      ['unref', (socket) => socket.unref()],
+      ['setNoDelay', (socket) => socket.setNoDelay()],
+      ['setNoDelay(true)', (socket) => socket.setNoDelay(true)],
+      ['setNoDelay(false)', (socket) => socket.setNoDelay(false)],
+      ['setKeepAlive', (socket) => socket.setKeepAlive()],
+      ['setKeepAlive(true, 1000)', (socket) => socket.setKeepAlive(true, 1000)],
+      ['setTimeout(0)', (socket) => socket.setTimeout(0)],
+      ['setTimeout(5000)', (socket) => socket.setTimeout(5000)],
+      ['pause', (socket) => socket.pause()],
+      ['resume', (socket) => socket.resume()],
+    ];
+    const exercise = (socket: Socket, state: string): void => {
+      for (const [name, call] of calls)
+        assert.equal(call(socket), socket, `${name} on a ${state} socket`);
+      socket.setTimeout(0);
+    };
+    const fresh = new stage.net.Socket();
+    discard(stage, fresh);
+    exercise(fresh, 'fresh');
+    const early = await connecting(stage);
+    exercise(early, 'connecting');
+    await happens(early, 'connect');
+    const { client, peer } = await pair(stage);
+    exercise(client, 'connected');
+    exercise(peer, 'accepted');
+    client.destroy();
+    exercise(client, 'destroyed');
+    await happens(client, 'close');
+    exercise(client, 'closed');
+  },
+);
 
 scenario('properties that net reserves have the same values', async (stage) => {
   const { client, peer, server } = await pair(stage);

@@ -79,7 +79,11 @@ scenario('setTimeout() checks its arguments', async (stage) => {
     for (const time of [1, 0]) {
       const thrown = thrownBy(() => setTimeoutOf(client, time, callback));
       stage.trace('callback', time, thrown);
-      assert.equal(Reflect.get(Object(thrown), 'code'), 'ERR_INVALID_ARG_TYPE', `${String(callback)} with ${time}`);
+      assert.equal(
+        Reflect.get(Object(thrown), 'code'),
+        'ERR_INVALID_ARG_TYPE',
+        `${String(callback)} with ${time}`,
+      );
     }
   }
   client.setTimeout(0);
@@ -203,7 +207,9 @@ scenario("while a big write makes progress, 'timeout' does not come", async (sta
   let timeouts = 0;
   client.on('timeout', () => (timeouts += 1));
   client.setTimeout(timeout);
-  const written = new Promise<void>((resolve) => client.write(pattern(20_000_000), () => resolve()));
+  const written = new Promise<void>((resolve) =>
+    client.write(pattern(20_000_000), () => resolve()),
+  );
   let done = false;
   void written.then(() => (done = true));
   const begin = now();
@@ -248,11 +254,18 @@ scenario('destroy() stops the timer, and setTimeout() after it does nothing', as
   const closed = happens(client, 'close');
   client.setTimeout(20);
   client.destroy();
-  assert.equal(client.setTimeout(5, () => stage.trace('client', 'callback')), client);
+  assert.equal(
+    client.setTimeout(5, () => stage.trace('client', 'callback')),
+    client,
+  );
   await closed;
   await delay(80);
   stage.trace('client', client.timeout, client.listenerCount('timeout'));
-  assert.deepEqual(stage.lane('client'), [[20, 1]], 'nothing came, and the late callback was not added');
+  assert.deepEqual(
+    stage.lane('client'),
+    [[20, 1]],
+    'nothing came, and the late callback was not added',
+  );
 });
 
 scenario('the timer does not keep the process alive', async (stage) => {

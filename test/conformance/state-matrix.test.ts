@@ -21,21 +21,41 @@ interface Accepting {
   readonly accepted: Promise<Socket>;
 }
 
-const watched = ['connect', 'ready', 'end', 'finish', 'drain', 'timeout', 'pause', 'resume', 'error', 'close'] as const;
+const watched = [
+  'connect',
+  'ready',
+  'end',
+  'finish',
+  'drain',
+  'timeout',
+  'pause',
+  'resume',
+  'error',
+  'close',
+] as const;
 
 /** A server whose accepted sockets stay half open, so that only the state under test ends anything. */
 async function accepting(stage: Stage): Promise<Accepting> {
   const address = stage.path();
   let accept: (peer: Socket) => void = () => undefined;
   const accepted = new Promise<Socket>((resolve) => (accept = resolve));
-  const server = await listen(stage, address, { allowHalfOpen: true, pauseOnConnect: true }, (peer) => {
-    tolerate(peer);
-    accept(peer);
-  });
+  const server = await listen(
+    stage,
+    address,
+    { allowHalfOpen: true, pauseOnConnect: true },
+    (peer) => {
+      tolerate(peer);
+      accept(peer);
+    },
+  );
   return { server, address, accepted };
 }
 
-async function connectedWith(stage: Stage, prepare: (socket: Socket) => void, halfOpen = false): Promise<Required<Subject>> {
+async function connectedWith(
+  stage: Stage,
+  prepare: (socket: Socket) => void,
+  halfOpen = false,
+): Promise<Required<Subject>> {
   const { address, accepted } = await accepting(stage);
   const socket = new stage.net.Socket({ allowHalfOpen: halfOpen });
   discard(stage, socket);
@@ -96,7 +116,10 @@ const states: Record<string, (stage: Stage) => Promise<Subject>> = {
 
   'ended by both, with data unread': async (stage) => {
     const subject = await connectedWith(stage, (socket) => socket.pause());
-    const finished = Promise.all([happens(subject.socket, 'finish'), happens(subject.peer, 'finish')]);
+    const finished = Promise.all([
+      happens(subject.socket, 'finish'),
+      happens(subject.peer, 'finish'),
+    ]);
     subject.peer.end('unread');
     subject.socket.end();
     await finished;
@@ -160,8 +183,10 @@ const actions: Record<string, Action> = {
   'write(text, callback)': (socket, stage) => socket.write('text', callback(stage)),
   'write(buffer)': (socket) => socket.write(Buffer.from('bytes')),
   'write(hex)': (socket) => socket.write('6865', 'hex'),
-  'write(null)': (socket) => Reflect.apply(socket.write as (value: unknown) => boolean, socket, [null]),
-  'write(1337)': (socket) => Reflect.apply(socket.write as (value: unknown) => boolean, socket, [1337]),
+  'write(null)': (socket) =>
+    Reflect.apply(socket.write as (value: unknown) => boolean, socket, [null]),
+  'write(1337)': (socket) =>
+    Reflect.apply(socket.write as (value: unknown) => boolean, socket, [1337]),
   'write(empty)': (socket, stage) => socket.write('', callback(stage)),
   'two writes and end()': (socket, stage) => {
     socket.write('one ', callback(stage));
@@ -193,7 +218,8 @@ const actions: Record<string, Action> = {
   'read(3)': (socket) => socket.read(3) as unknown,
   'unshift(bytes)': (socket) => socket.unshift(Buffer.from('back')),
   'setEncoding(utf8)': (socket) => socket.setEncoding('utf8'),
-  'setDefaultEncoding(hex)': (socket) => Reflect.apply(socket.setDefaultEncoding as (name: string) => unknown, socket, ['hex']),
+  'setDefaultEncoding(hex)': (socket) =>
+    Reflect.apply(socket.setDefaultEncoding as (name: string) => unknown, socket, ['hex']),
   "on('data')": (socket, stage) => {
     let text = '';
     socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
@@ -215,7 +241,7 @@ const actions: Record<string, Action> = {
       () => stage.trace('iteration', 'done'),
       (error: unknown) => stage.trace('iteration', error),
     ),
-  'asyncDispose': (socket, stage) =>
+  asyncDispose: (socket, stage) =>
     void socket[Symbol.asyncDispose]().then(
       () => stage.trace('disposal', 'done'),
       (error: unknown) => stage.trace('disposal', error),
@@ -247,7 +273,8 @@ const actions: Record<string, Action> = {
 function outcomeOf(socket: Socket, state: string, action: () => unknown): unknown[] {
   try {
     const returned = action();
-    if (state === unnoticedReset && typeof returned === 'boolean') return ['returned', 'true or false'];
+    if (state === unnoticedReset && typeof returned === 'boolean')
+      return ['returned', 'true or false'];
     return ['returned', returned === socket ? 'the socket' : returned];
   } catch (error) {
     return ['threw', error];

@@ -7,7 +7,16 @@ import { startPartner } from '../helpers/partner';
 import { closeServer, discard, happens, received, receives } from '../helpers/sockets';
 
 const host = '127.0.0.1';
-const socketEvents = ['lookup', 'connect', 'ready', 'data', 'end', 'timeout', 'error', 'close'] as const;
+const socketEvents = [
+  'lookup',
+  'connect',
+  'ready',
+  'data',
+  'end',
+  'timeout',
+  'error',
+  'close',
+] as const;
 
 function portOf(server: Server): number {
   const address = server.address();
@@ -16,7 +25,10 @@ function portOf(server: Server): number {
 }
 
 /** A server on a free port of the loopback interface. */
-async function tcpServer(stage: Stage, onConnection: (peer: Socket) => void = () => undefined): Promise<Server> {
+async function tcpServer(
+  stage: Stage,
+  onConnection: (peer: Socket) => void = () => undefined,
+): Promise<Server> {
   const server = stage.net.createServer((peer) => {
     discard(stage, peer);
     onConnection(peer);
@@ -65,7 +77,13 @@ scenario('isIP, isIPv4 and isIPv6 answer', async (stage) => {
     'localhost',
     '::ffff:1.2.3.4',
   ]) {
-    stage.trace('answers', text, stage.net.isIP(text), stage.net.isIPv4(text), stage.net.isIPv6(text));
+    stage.trace(
+      'answers',
+      text,
+      stage.net.isIP(text),
+      stage.net.isIPv4(text),
+      stage.net.isIPv6(text),
+    );
   }
 });
 
@@ -104,14 +122,20 @@ const listenForms: Record<string, ListenForm> = {
   'listen()': (server, listening) => server.listen().on('listening', listening),
   'listen(callback)': (server, listening) => server.listen(listening),
   'listen(null, callback)': (server, listening) => callWith(server, 'listen', null, listening),
-  'listen(undefined, callback)': (server, listening) => callWith(server, 'listen', undefined, listening),
-  'listen({ port: 0 })': (server, listening) => server.listen({ port: 0 }).on('listening', listening),
-  "listen({ port: '0', host })": (server, listening) => callWith(server, 'listen', { port: '0', host }, listening),
+  'listen(undefined, callback)': (server, listening) =>
+    callWith(server, 'listen', undefined, listening),
+  'listen({ port: 0 })': (server, listening) =>
+    server.listen({ port: 0 }).on('listening', listening),
+  "listen({ port: '0', host })": (server, listening) =>
+    callWith(server, 'listen', { port: '0', host }, listening),
   'listen({ port: 0, host, backlog, exclusive })': (server, listening) =>
     server.listen({ port: 0, host, backlog: 5, exclusive: true }, listening),
-  'listen({ port: undefined })': (server, listening) => callWith(server, 'listen', { port: undefined }, listening),
-  'listen({ port: null })': (server, listening) => callWith(server, 'listen', { port: null }, listening),
-  'listen({ port: 0, path })': (server, listening) => server.listen({ port: 0, path: '/nowhere' }, listening),
+  'listen({ port: undefined })': (server, listening) =>
+    callWith(server, 'listen', { port: undefined }, listening),
+  'listen({ port: null })': (server, listening) =>
+    callWith(server, 'listen', { port: null }, listening),
+  'listen({ port: 0, path })': (server, listening) =>
+    server.listen({ port: 0, path: '/nowhere' }, listening),
   "listen(0, 'localhost')": (server, listening) => server.listen(0, 'localhost', listening),
 };
 
@@ -141,22 +165,30 @@ type ConnectForm = (stage: Stage, port: number, connected: () => void) => Socket
 
 const connectForms: Record<string, ConnectForm> = {
   'net.connect(port)': ({ net }, port, connected) => net.connect(port).on('connect', connected),
-  'net.connect(port, callback)': ({ net }, port, connected) => callWith(net, 'connect', port, connected) as Socket,
-  'net.connect(port, host)': ({ net }, port, connected) => net.connect(port, host).on('connect', connected),
-  'net.connect(port, host, callback)': ({ net }, port, connected) => net.connect(port, host, connected),
+  'net.connect(port, callback)': ({ net }, port, connected) =>
+    callWith(net, 'connect', port, connected) as Socket,
+  'net.connect(port, host)': ({ net }, port, connected) =>
+    net.connect(port, host).on('connect', connected),
+  'net.connect(port, host, callback)': ({ net }, port, connected) =>
+    net.connect(port, host, connected),
   'net.connect(port as text, host, callback)': ({ net }, port, connected) =>
     callWith(net, 'connect', String(port), host, connected) as Socket,
-  'net.connect({ port })': ({ net }, port, connected) => net.connect({ port }).on('connect', connected),
-  'net.connect({ port, host }, callback)': ({ net }, port, connected) => net.connect({ port, host }, connected),
+  'net.connect({ port })': ({ net }, port, connected) =>
+    net.connect({ port }).on('connect', connected),
+  'net.connect({ port, host }, callback)': ({ net }, port, connected) =>
+    net.connect({ port, host }, connected),
   'net.connect({ port, path: undefined })': ({ net }, port, connected) =>
     callWith(net, 'connect', { port, host, path: undefined }, connected) as Socket,
   'net.connect({ port, path: null })': ({ net }, port, connected) =>
     callWith(net, 'connect', { port, host, path: null }, connected) as Socket,
   "net.connect({ port, path: '' })": ({ net }, port, connected) =>
     callWith(net, 'connect', { port, host, path: '' }, connected) as Socket,
-  'net.createConnection(port, host)': ({ net }, port, connected) => net.createConnection(port, host, connected),
-  'new Socket().connect(port)': ({ net }, port, connected) => new net.Socket().connect(port, connected),
-  'new Socket().connect(port, host)': ({ net }, port, connected) => new net.Socket().connect(port, host, connected),
+  'net.createConnection(port, host)': ({ net }, port, connected) =>
+    net.createConnection(port, host, connected),
+  'new Socket().connect(port)': ({ net }, port, connected) =>
+    new net.Socket().connect(port, connected),
+  'new Socket().connect(port, host)': ({ net }, port, connected) =>
+    new net.Socket().connect(port, host, connected),
   'new Socket().connect({ port, host })': ({ net }, port, connected) =>
     new net.Socket().connect({ port, host }, connected),
   'Socket().connect(port, host)': ({ net }, port, connected) =>
@@ -168,7 +200,12 @@ for (const [form, perform] of Object.entries(connectForms)) {
     // All addresses, because a form without a host may try ::1 first.
     const server = stage.net.createServer((peer) => {
       discard(stage, peer);
-      stage.trace('peer', peer instanceof stage.net.Socket, peer.remoteFamily, typeof peer.remotePort);
+      stage.trace(
+        'peer',
+        peer instanceof stage.net.Socket,
+        peer.remoteFamily,
+        typeof peer.remotePort,
+      );
       peer.pipe(peer);
     });
     stage.defer(() => closeServer(server));
@@ -182,7 +219,12 @@ for (const [form, perform] of Object.entries(connectForms)) {
     const echoed = happens(client, 'data');
     client.write('hello');
     await echoed;
-    stage.trace('client', client.remotePort === portOf(server), client.remoteFamily === client.localFamily, called);
+    stage.trace(
+      'client',
+      client.remotePort === portOf(server),
+      client.remoteFamily === client.localFamily,
+      called,
+    );
     assert.equal(called, 1);
     const closed = happens(client, 'close');
     client.end();
@@ -203,8 +245,19 @@ scenario('ends of a TCP connection know their addresses', async (stage) => {
   assert.equal(client.remotePort, port);
   assert.equal(peer.localPort, port);
   assert.equal(peer.remotePort, client.localPort);
-  stage.trace('client', client.remoteFamily, client.localAddress, client.localFamily, Object.keys(client.address()));
-  stage.trace('peer', Reflect.get(peer, 'server') === server, peer.remoteAddress, peer.localAddress);
+  stage.trace(
+    'client',
+    client.remoteFamily,
+    client.localAddress,
+    client.localFamily,
+    Object.keys(client.address()),
+  );
+  stage.trace(
+    'peer',
+    Reflect.get(peer, 'server') === server,
+    peer.remoteAddress,
+    peer.localAddress,
+  );
   assert.equal(Reflect.get(peer, 'server'), server);
 });
 
@@ -227,10 +280,23 @@ scenario('what was set before connect() holds over TCP', async (stage) => {
   ];
   assert.ok(before.every((returned) => returned === client));
   client.connect(portOf(server), host);
-  stage.trace('client', 'write', client.write('before '), client.write('connect'), client.bytesWritten);
+  stage.trace(
+    'client',
+    'write',
+    client.write('before '),
+    client.write('connect'),
+    client.bytesWritten,
+  );
   stage.trace('client', 'connecting', client.connecting, client.pending, client.readyState);
   await happens(client, 'connect');
-  stage.trace('client', 'connected', client.connecting, client.pending, client.readyState, client.isPaused());
+  stage.trace(
+    'client',
+    'connected',
+    client.connecting,
+    client.pending,
+    client.readyState,
+    client.isPaused(),
+  );
   stage.trace('client', 'kept', client.timeout, client.allowHalfOpen, client.readableEncoding);
   stage.trace('client', 'marks', client.readableHighWaterMark, client.writableHighWaterMark);
   let text = '';
@@ -294,7 +360,12 @@ scenario('a refused TCP connection is told with its port', async (stage) => {
   assert.equal(Reflect.get(error, 'code'), 'ECONNREFUSED');
   assert.equal(Reflect.get(error, 'port'), port);
   assert.equal(error.message, `connect ECONNREFUSED ${host}:${port}`);
-  stage.trace('error', Object.keys(error), Reflect.get(error, 'syscall'), Reflect.get(error, 'address'));
+  stage.trace(
+    'error',
+    Object.keys(error),
+    Reflect.get(error, 'syscall'),
+    Reflect.get(error, 'address'),
+  );
   const [hadError] = await happens(client, 'close');
   assert.equal(hadError, true);
 });
@@ -352,29 +423,43 @@ scenario('a signal ends a TCP server and a TCP connection', async (stage) => {
   await Promise.all(closed);
 });
 
-scenario('server methods over TCP: close, getConnections, maxConnections, ref and unref', async (stage) => {
-  const server = await tcpServer(stage, (peer) => peer.resume());
-  stage.trace('server', server.ref() === server, server.unref() === server, server.ref() === server);
-  server.maxConnections = 1;
-  const first = stage.net.connect(portOf(server), host);
-  discard(stage, first);
-  await Promise.all([happens(server, 'connection'), happens(first, 'connect')]);
-  const refused = stage.net.connect(portOf(server), host);
-  discard(stage, refused);
-  refused.on('error', () => undefined);
-  refused.resume();
-  const [[data]] = await Promise.all([happens(server, 'drop'), happens(refused, 'close')]);
-  stage.trace('drop', Object.keys(data as object).sort(), Reflect.get(data as object, 'localAddress'));
-  const count = await new Promise((resolve) => server.getConnections((_, connections) => resolve(connections)));
-  assert.equal(count, 1);
-  const closed = happens(server, 'close');
-  server.close((error) => stage.trace('server', 'closed', error));
-  first.end();
-  await closed;
-  await stage.settled();
-  server.close((error) => stage.trace('server', 'closed again', error));
-  await stage.settled();
-});
+scenario(
+  'server methods over TCP: close, getConnections, maxConnections, ref and unref',
+  async (stage) => {
+    const server = await tcpServer(stage, (peer) => peer.resume());
+    stage.trace(
+      'server',
+      server.ref() === server,
+      server.unref() === server,
+      server.ref() === server,
+    );
+    server.maxConnections = 1;
+    const first = stage.net.connect(portOf(server), host);
+    discard(stage, first);
+    await Promise.all([happens(server, 'connection'), happens(first, 'connect')]);
+    const refused = stage.net.connect(portOf(server), host);
+    discard(stage, refused);
+    refused.on('error', () => undefined);
+    refused.resume();
+    const [[data]] = await Promise.all([happens(server, 'drop'), happens(refused, 'close')]);
+    stage.trace(
+      'drop',
+      Object.keys(data as object).sort(),
+      Reflect.get(data as object, 'localAddress'),
+    );
+    const count = await new Promise((resolve) =>
+      server.getConnections((_, connections) => resolve(connections)),
+    );
+    assert.equal(count, 1);
+    const closed = happens(server, 'close');
+    server.close((error) => stage.trace('server', 'closed', error));
+    first.end();
+    await closed;
+    await stage.settled();
+    server.close((error) => stage.trace('server', 'closed again', error));
+    await stage.settled();
+  },
+);
 
 scenario('resetAndDestroy() resets a TCP connection', async (stage) => {
   const server = await tcpServer(stage, (peer) => {
@@ -384,7 +469,10 @@ scenario('resetAndDestroy() resets a TCP connection', async (stage) => {
   const accepted = happens(server, 'connection');
   const client = stage.net.connect(portOf(server), host);
   discard(stage, client);
-  const [[peer]] = (await Promise.all([accepted, happens(client, 'connect')])) as [[Socket], unknown[]];
+  const [[peer]] = (await Promise.all([accepted, happens(client, 'connect')])) as [
+    [Socket],
+    unknown[],
+  ];
   const closed = happens(peer, 'close');
   assert.equal(client.resetAndDestroy(), client);
   await closed;
@@ -392,11 +480,14 @@ scenario('resetAndDestroy() resets a TCP connection', async (stage) => {
 });
 
 scenario('half-open over TCP', async (stage) => {
-  const server = stage.net.createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (peer) => {
-    discard(stage, peer);
-    peer.resume();
-    peer.on('end', () => peer.end('after your end'));
-  });
+  const server = stage.net.createServer(
+    { allowHalfOpen: true, noDelay: true, keepAlive: true },
+    (peer) => {
+      discard(stage, peer);
+      peer.resume();
+      peer.on('end', () => peer.end('after your end'));
+    },
+  );
   stage.defer(() => closeServer(server));
   server.listen(0, host);
   await happens(server, 'listening');
@@ -407,7 +498,9 @@ scenario('half-open over TCP', async (stage) => {
 });
 
 scenario('pauseOnConnect and highWaterMark over TCP', async (stage) => {
-  const server = stage.net.createServer({ pauseOnConnect: true, highWaterMark: 1234 }, (peer) => discard(stage, peer));
+  const server = stage.net.createServer({ pauseOnConnect: true, highWaterMark: 1234 }, (peer) =>
+    discard(stage, peer),
+  );
   stage.defer(() => closeServer(server));
   server.listen(0, host);
   await happens(server, 'listening');
@@ -416,7 +509,13 @@ scenario('pauseOnConnect and highWaterMark over TCP', async (stage) => {
   discard(stage, client);
   client.write('hello');
   const [peer] = (await accepted) as [Socket];
-  stage.trace('peer', peer.isPaused(), peer.readableHighWaterMark, peer.writableHighWaterMark, peer.bytesRead);
+  stage.trace(
+    'peer',
+    peer.isPaused(),
+    peer.readableHighWaterMark,
+    peer.writableHighWaterMark,
+    peer.bytesRead,
+  );
   const text = receives(peer, 5);
   peer.resume();
   assert.equal((await text).toString(), 'hello');
@@ -435,7 +534,10 @@ scenario('one server listens on a path, then on a port, then on a path', async (
     await happens(server, 'listening');
     const address = server.address();
     stage.trace('server', typeof address, server.listening);
-    const client = typeof address === 'string' ? stage.net.connect(address) : stage.net.connect(portOf(server), host);
+    const client =
+      typeof address === 'string'
+        ? stage.net.connect(address)
+        : stage.net.connect(portOf(server), host);
     discard(stage, client);
     assert.equal((await received(client)).toString(), 'hello');
     await closeServer(server);

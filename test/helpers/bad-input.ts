@@ -13,7 +13,11 @@ export interface Failure extends Error {
 }
 
 /** A hint is one sentence in words, with the parts that a person needs in order to put it right. */
-export function assertHint(stage: Stage, error: Failure, ...parts: readonly (string | number)[]): void {
+export function assertHint(
+  stage: Stage,
+  error: Failure,
+  ...parts: readonly (string | number)[]
+): void {
   if (stage.implementation !== 'afunix') return;
   const { hint } = error;
   assert.ok(typeof hint === 'string', `no hint: ${error.message}`);

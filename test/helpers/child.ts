@@ -28,11 +28,39 @@ export interface ChildContext {
   readonly address: string;
   /** Writes one line to stdout. */
   say(line: unknown): void;
+  /** Counts what the garbage collector takes; needs --expose-gc. */
+  collection(): Collection;
+}
+
+export interface Collection {
+  add(object: object): void;
+  /** Collects garbage until this many were taken, or patience is out, and says how many were. */
+  report(of: number): Promise<void>;
 }
 
 export type ChildBody = (context: ChildContext) => unknown;
 
 const defaultLimit = 25_000;
+
+/** Runs in the child: gives `collection` its meaning there. */
+function collectionOf(say: (line: unknown) => void): Collection {
+  const { gc } = globalThis as unknown as { gc(): void };
+  let collected = 0;
+  const registry = new FinalizationRegistry(() => (collected += 1));
+  return {
+    add: (object) => {
+      registry.register(object, undefined);
+    },
+    async report(of) {
+      const patience = 200;
+      for (let round = 0; round < patience && collected < of; round += 1) {
+        await new Promise((resolve) => setImmediate(resolve));
+        gc();
+      }
+      say(`${collected} of ${of}`);
+    },
+  };
+}
 
 export interface Running {
   readonly child: ChildProcess;
@@ -43,12 +71,18 @@ export interface Running {
   said(line: string): Promise<void>;
 }
 
-export function startChild(stage: Stage, address: string, body: ChildBody, options: ChildOptions = {}): Running {
+export function startChild(
+  stage: Stage,
+  address: string,
+  body: ChildBody,
+  options: ChildOptions = {},
+): Running {
   const source =
     `const address = ${JSON.stringify(address)};\n` +
     `const net = require(${JSON.stringify(stage.specifier)});\n` +
     `const say = (line) => require('node:fs').writeSync(1, line + '\\n');\n` +
-    `(${body.toString()})({ net, require, address, say });\n`;
+    `const collection = () => (${collectionOf.toString()})(say);\n` +
+    `(${body.toString()})({ net, require, address, say, collection });\n`;
   const child = spawn(process.execPath, [...(options.execArgv ?? []), '-e', source], {
     stdio: ['ignore', 'pipe', 'pipe', ...(options.descriptor === true ? (['pipe'] as const) : [])],
     env: { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: '' },
@@ -72,13 +106,20 @@ export function startChild(stage: Stage, address: string, body: ChildBody, optio
         if (stdout.split('\n').includes(line)) resolve();
       };
       output.on('data', look);
-      child.once('close', () => reject(new Error(`the child ended without saying '${line}'\n${stdout}${stderr}`)));
+      child.once('close', () =>
+        reject(new Error(`the child ended without saying '${line}'\n${stdout}${stderr}`)),
+      );
       look();
     });
   const other = options.descriptor === true ? (child.stdio[3] as Socket) : undefined;
   return { child, outcome, other, said };
 }
 
-export function inChild(stage: Stage, address: string, body: ChildBody, options: ChildOptions = {}): Promise<Outcome> {
+export function inChild(
+  stage: Stage,
+  address: string,
+  body: ChildBody,
+  options: ChildOptions = {},
+): Promise<Outcome> {
   return startChild(stage, address, body, options).outcome;
 }

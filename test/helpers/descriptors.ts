@@ -42,11 +42,23 @@ export function grown(before: Census, after: Census): Record<string, number> {
  * Does it again and again and demands that no descriptor stays behind. The first few times are
  * not counted: an engine, or the loop, may open what it then keeps.
  */
-export async function leavesNothingOpen(once: () => Promise<void>, repetitions = 200): Promise<void> {
+export async function leavesNothingOpen(
+  once: () => Promise<unknown>,
+  repetitions = 200,
+): Promise<void> {
   for (let round = 0; round < 3; round += 1) await once();
   const before = takeCensus();
   for (let round = 0; round < repetitions; round += 1) await once();
   const patience = 400;
-  for (let wait = 0; wait < patience && Object.keys(grown(before, takeCensus())).length > 0; wait += 1) await delay(5);
-  assert.deepEqual(grown(before, takeCensus()), {}, `descriptors left open by ${repetitions} repetitions`);
+  for (
+    let wait = 0;
+    wait < patience && Object.keys(grown(before, takeCensus())).length > 0;
+    wait += 1
+  )
+    await delay(5);
+  assert.deepEqual(
+    grown(before, takeCensus()),
+    {},
+    `descriptors left open by ${repetitions} repetitions`,
+  );
 }

@@ -50,7 +50,9 @@ export interface LoneProcess {
 const load = createRequire(__filename);
 const defaultLimit = 60_000;
 
-export const afunixSpecifier = load.resolve('afunix');
+/** AFUNIX_CONFORMANCE=net shows which of the expectations are `node:net`'s as well. */
+export const afunixSpecifier =
+  process.env['AFUNIX_CONFORMANCE'] === 'net' ? 'node:net' : load.resolve('afunix');
 
 export function startLone<Parameters>(
   t: TestContext,

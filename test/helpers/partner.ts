@@ -58,11 +58,19 @@ export function startPartner<Parameters>(
     const pauseUntilToldToGoOn = () => { fs.readSync(0, Buffer.alloc(1)); };
     (${body.toString()})({ net, require, parameters, tell, pauseUntilToldToGoOn });
   `;
-  return startProgram(stage, [process.execPath, ...(options.execArgv ?? []), '-e', source], options);
+  return startProgram(
+    stage,
+    [process.execPath, ...(options.execArgv ?? []), '-e', source],
+    options,
+  );
 }
 
 /** The same for any program that tells its happenings in JSON lines. */
-export function startProgram(stage: Stage, command: readonly string[], options: PartnerOptions = {}): Partner {
+export function startProgram(
+  stage: Stage,
+  command: readonly string[],
+  options: PartnerOptions = {},
+): Partner {
   const [program, ...parameters] = [...(options.launcher ?? []), ...command];
   assert.ok(program !== undefined);
   const child = spawn(program, parameters, {
@@ -110,7 +118,8 @@ export function startProgram(stage: Stage, command: readonly string[], options: 
           const index = unasked.findIndex((happening) => happening[0] === name);
           if (index === -1 && ending === undefined) return;
           listeners.delete(look);
-          if (index === -1) reject(new Error(`the other process ended without telling '${name}'\n${errors}`));
+          if (index === -1)
+            reject(new Error(`the other process ended without telling '${name}'\n${errors}`));
           else resolve(unasked.splice(index, 1)[0]?.slice(1) ?? []);
         };
         listeners.add(look);

@@ -114,3 +114,23 @@ export function pattern(length: number): Buffer {
   }
   return bytes;
 }
+
+/** Events whose listeners libraries count, or would stumble over. */
+export const countedEvents = [
+  'data',
+  'readable',
+  'end',
+  'close',
+  'error',
+  'drain',
+  'finish',
+  'timeout',
+  'pause',
+  'resume',
+  'connect',
+  'ready',
+];
+
+export function listenerCounts(socket: Socket): Record<string, number> {
+  return Object.fromEntries(countedEvents.map((event) => [event, socket.listenerCount(event)]));
+}

@@ -122,14 +122,18 @@ export function linesOf(size: number, seed: number): string[] {
   return lines;
 }
 
-/** Calls `each` for every line that arrives, and waits for 'drain' if it returns false. */
+/**
+ * Calls `each` for every line that arrives, and waits for 'drain' if it returns false. A plain `for await` would
+ * destroy the socket at the end of its input, and with it what was written but has not left.
+ */
 export async function readLines(
   socket: Socket,
   each: (line: string) => boolean | undefined,
 ): Promise<void> {
   socket.setEncoding('utf8');
   let rest = '';
-  for await (const text of socket as AsyncIterable<string>) {
+  const texts = socket.iterator({ destroyOnReturn: false }) as AsyncIterable<string>;
+  for await (const text of texts) {
     const pieces = (rest + text).split('\n');
     rest = pieces.pop() ?? '';
     for (const line of pieces) {

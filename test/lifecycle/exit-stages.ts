@@ -3,7 +3,7 @@ import type { Server, Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { type Afunix, type Ending, startLone } from '../helpers/lone-process';
 
-export const actions = ['exit', 'exit with a code', 'throw', 'close everything', 'SIGTERM'] as const;
+export const actions = ['exit', 'throw', 'close everything', 'SIGTERM'] as const;
 export type Action = (typeof actions)[number];
 
 /** What a stage finds; it must use nothing else from its file. */
@@ -178,12 +178,16 @@ export const stages: Readonly<Record<string, Stage>> = {
   },
 
   'in a microtask after an event': ({ net, address, keep, act }) => {
-    keep(net.createServer((peer) => keep(peer).once('data', () => queueMicrotask(act)))).listen(address);
+    keep(net.createServer((peer) => keep(peer).once('data', () => queueMicrotask(act)))).listen(
+      address,
+    );
     keep(net.connect(address)).write('x');
   },
 
   'in a tick after an event': ({ net, address, keep, act }) => {
-    keep(net.createServer((peer) => keep(peer).once('data', () => process.nextTick(act)))).listen(address);
+    keep(net.createServer((peer) => keep(peer).once('data', () => process.nextTick(act)))).listen(
+      address,
+    );
     keep(net.connect(address)).write('x');
   },
 
@@ -214,7 +218,12 @@ export const stages: Readonly<Record<string, Stage>> = {
   },
 };
 
-export function endAt(t: TestContext, stage: string, action: Action, address: string): Promise<Ending> {
+export function endAt(
+  t: TestContext,
+  stage: string,
+  action: Action,
+  address: string,
+): Promise<Ending> {
   const source = `(${String(stages[stage])})`;
   const parameters = { source, action, address };
   return startLone(t, parameters, ({ net, require, parameters, say }) => {
@@ -223,8 +232,7 @@ export function endAt(t: TestContext, stage: string, action: Action, address: st
     const kept = new Set<Socket | Server>();
     let acted = false;
     const ways: Record<Action, () => void> = {
-      exit: () => process.exit(0),
-      'exit with a code': () => process.exit(42),
+      exit: () => process.exit(42),
       throw: () => {
         throw new Error('thrown at this stage');
       },

@@ -129,7 +129,11 @@ const ways: Readonly<Record<string, Way>> = {
 };
 
 /** Over which implementation, and whether the one that ends had connected or accepted. */
-async function arrives(t: TestContext, specifier: string, { last, size = 999, code = 0, times = 1 }: Way) {
+async function arrives(
+  t: TestContext,
+  specifier: string,
+  { last, size = 999, code = 0, times = 1 }: Way,
+) {
   const address = freshPath(t);
   const peers: Socket[] = [];
   const server = createServer((peer) => void peers.push(peer)).listen(address);
@@ -152,7 +156,11 @@ async function arrives(t: TestContext, specifier: string, { last, size = 999, co
   const closed = happens(peer, 'close');
   const ending = await lone.ended;
   await closed;
-  assert.deepEqual({ code: ending.code, signal: ending.signal }, { code, signal: null }, ending.stderr);
+  assert.deepEqual(
+    { code: ending.code, signal: ending.signal },
+    { code, signal: null },
+    ending.stderr,
+  );
   const bytes = Buffer.alloc(size, 'All of this has to arrive. ');
   const wanted = Buffer.concat(Array.from({ length: times }, () => bytes));
   const got = Buffer.concat(chunks);

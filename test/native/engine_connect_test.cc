@@ -200,6 +200,76 @@ TEST("a connection whose server greeted it and closed is a connection") {
   CHECK_EQ(rig.TakeReceived(handle), "no more today");
 }
 
+TEST("connecting once more replaces an outcome that was not told, and is told once") {
+  EngineRig rig;
+  const auto nobody = UnixAddress::Abstract(test::UniqueName()).value();
+  const test::Listening listening = test::MakeListener();
+  const int32_t handle = rig.engine().Connect(nobody, 0).value();
+  REQUIRE_OK(rig.engine().ConnectAgain(handle, listening.address, 0));
+  CHECK_EQ(rig.Await(handle, Kind::kConnected).result, 0);
+  rig.Settle();
+  CHECK(rig.log().empty());
+  CHECK_EQ(rig.Write(handle, "x"), 0);
+  CHECK_EQ(test::Drain(posix::Accept(listening.fd.get()).value()), "x");
+}
+
+TEST("connecting once more after a failure was told is told again") {
+  EngineRig rig;
+  const auto nobody = UnixAddress::Abstract(test::UniqueName()).value();
+  const test::Listening listening = test::MakeListener();
+  const int32_t handle = rig.engine().Connect(nobody, 0).value();
+  CHECK_EQ(rig.Await(handle, Kind::kConnected).result, -ECONNREFUSED);
+  REQUIRE_OK(rig.engine().ConnectAgain(handle, listening.address, 0));
+  CHECK_EQ(rig.Await(handle, Kind::kConnected).result, 0);
+}
+
+TEST("connecting once more what is connected is EISCONN, and it stays connected") {
+  EngineRig rig;
+  auto connection = rig.Make();
+  const test::Listening listening = test::MakeListener();
+  REQUIRE_OK(rig.engine().ConnectAgain(connection.handle, listening.address, 0));
+  CHECK_EQ(rig.Await(connection.handle, Kind::kConnected).result, -EISCONN);
+  CHECK_EQ(rig.Write(connection.handle, "x"), 0);
+  CHECK_EQ(test::Drain(connection.peer), "x");
+}
+
+TEST("connecting once more while waiting for a backlog forgets the first address") {
+  EngineRig rig;
+  const FullBacklog full;
+  const test::Listening listening = test::MakeListener();
+  const int32_t handle =
+      rig.engine().Connect(full.listening.address, 10'000 * kMillisecond).value();
+  rig.Round(3);
+  REQUIRE_OK(rig.engine().ConnectAgain(handle, listening.address, 0));
+  CHECK_EQ(rig.Await(handle, Kind::kConnected).result, 0);
+  CHECK_OK(posix::Accept(listening.fd.get()));
+  for (int i = 0; i < 10; ++i) rig.Round(5);
+  CHECK(rig.log().empty());
+}
+
+TEST("connecting once more what is not there is EBADF") {
+  EngineRig rig;
+  const auto nobody = UnixAddress::Abstract(test::UniqueName()).value();
+  CHECK_ERROR(rig.engine().ConnectAgain(0, nobody, 0), EBADF);
+  auto connection = rig.Make();
+  rig.Close(connection.handle);
+  CHECK_ERROR(rig.engine().ConnectAgain(connection.handle, nobody, 0), EBADF);
+}
+
+TEST("ten thousand connections begun in one tick are begun in reasonable time") {
+  EngineRig rig;
+  // Nobody listens, so that it costs no descriptors for long: each is closed at once.
+  const auto nobody = UnixAddress::Abstract(test::UniqueName()).value();
+  const int64_t start = posix::MonotonicNow();
+  for (int i = 0; i < 10'000; ++i) {
+    const int32_t handle = rig.engine().Connect(nobody, 0).value();
+    CHECK_EQ(rig.Close(handle), 0);
+  }
+  CHECK(posix::MonotonicNow() - start < 10'000 * kMillisecond);
+  rig.Settle();
+  CHECK_EQ(rig.log().size(), 20'000u);
+}
+
 TEST("reading that is asked for before the connection is there begins with it") {
   EngineRig rig;
   const FullBacklog full;

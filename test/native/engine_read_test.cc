@@ -10,6 +10,7 @@
 #include "engine/budgets.h"
 #include "engine_rig.h"
 #include "posix/ancillary.h"
+#include "posix/kernel_constants.h"
 #include "posix/message.h"
 #include "posix/socket.h"
 #include "support.h"
@@ -166,6 +167,19 @@ TEST("the end is told once, and asking for more afterwards does nothing") {
   CHECK(rig.log().empty());
 }
 
+TEST("bytes and a half-close that arrive together: the bytes, then the end") {
+  for (const size_t size : {size_t{1}, kReadSize - 1, kReadSize, kReadSize + 1}) {
+    EngineRig rig;
+    auto connection = rig.Make();
+    const std::string text = test::Pattern(size);
+    SendAll(connection.peer, text);
+    REQUIRE_OK(posix::Shutdown(connection.peer.get(), SHUT_WR));
+    rig.ReadStart(connection.handle);
+    (void)rig.Await(connection.handle, Kind::kEnd);
+    CHECK(rig.TakeReceived(connection.handle) == text);
+  }
+}
+
 TEST("a peer that half-closes can still be written to") {
   EngineRig rig;
   auto connection = rig.Make();
@@ -280,7 +294,7 @@ TEST("more connections with data than a collection has room for all get their tu
 
 TEST("bytes behind a message with descriptors are read without waiting for the next message") {
   EngineRig rig;
-  auto connection = rig.Make();
+  auto connection = rig.Make(EngineRig::Origin::kAdopted);
   posix::AncillaryWriter control;
   const int number = connection.peer.get();
   REQUIRE_OK(control.AddDescriptors(std::span(&number, 1)));
@@ -293,6 +307,30 @@ TEST("bytes behind a message with descriptors are read without waiting for the n
   rig.Settle();
   CHECK_EQ(rig.TakeReceived(connection.handle), "ABC");
   CHECK_EQ(test::OpenDescriptorCount(), before);
+}
+
+TEST("where the kernel can, connections of our own refuse descriptors at their sender") {
+  for (const auto origin : {EngineRig::Origin::kConnected, EngineRig::Origin::kAccepted}) {
+    EngineRig rig;
+    auto connection = rig.Make(origin);
+    const auto refuses = posix::GetIntOption(rig.engine().DescriptorOf(connection.handle),
+                                             SOL_SOCKET, posix::kPassRights);
+    if (!refuses.ok()) {
+      CHECK_ERROR(refuses, ENOPROTOOPT);
+      check::Note("this kernel is older than SO_PASSRIGHTS");
+      return;
+    }
+    CHECK_EQ(refuses.value(), 0);
+    posix::AncillaryWriter control;
+    const int number = connection.peer.get();
+    REQUIRE_OK(control.AddDescriptors(std::span(&number, 1)));
+    const iovec part = test::Part(std::string_view("B"));
+    CHECK_ERROR(posix::SendMessage(connection.peer.get(), {&part, 1}, control.bytes()), EPERM);
+    // Plain bytes go on arriving.
+    SendAll(connection.peer, "C");
+    rig.ReadStart(connection.handle);
+    CHECK(rig.RunUntil([&] { return rig.TakeReceived(connection.handle) == "C"; }));
+  }
 }
 
 TEST("bytes behind an out-of-band byte are read without waiting for the next message") {

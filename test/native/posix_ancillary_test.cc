@@ -295,6 +295,38 @@ TEST("a socket can be sent through a socket, and used at the other end") {
   CHECK_EQ(Receive(passed[0].get(), buffer).value(), 7u);
 }
 
+TEST("a socket that refuses descriptors is EPERM for their sender, and none arrives") {
+  const auto pair = SocketPair(SocketType::kStream).value();
+  const Status refused = RefuseDescriptors(pair[1].get());
+  if (!refused.ok()) {
+    CHECK_ERROR(refused, ENOPROTOOPT);
+    check::Note("this kernel is older than SO_PASSRIGHTS");
+    return;
+  }
+  const test::TemporaryDirectory directory;
+  const std::vector<Fd> files = OpenFiles(directory, 1);
+  CHECK_ERROR(SendDescriptors(pair[0], "x", files), EPERM);
+  // Bytes without descriptors pass, and so does the other direction.
+  CHECK_OK(Send(pair[0].get(), Bytes("y")));
+  CHECK_EQ(ReceiveWith(pair[1], ControlBufferSize(1, false)).text, "y");
+  CHECK_OK(SendDescriptors(pair[1], "z", files));
+  CHECK_EQ(ReceiveWith(pair[0], ControlBufferSize(1, false)).ancillary.descriptors().size(), 1u);
+}
+
+TEST("a connection refuses descriptors like its listener, also before it is accepted") {
+  const test::Listening listening = test::MakeListener();
+  if (!RefuseDescriptors(listening.fd.get()).ok()) return;
+  const Fd client = OpenSocket(SocketType::kStream).value();
+  REQUIRE_OK(Connect(client.get(), listening.address));
+  const test::TemporaryDirectory directory;
+  const std::vector<Fd> files = OpenFiles(directory, 1);
+  CHECK_ERROR(SendDescriptors(client, "x", files), EPERM);
+  const Result<Fd> accepted = Accept(listening.fd.get());
+  REQUIRE_OK(accepted);
+  CHECK_ERROR(SendDescriptors(client, "x", files), EPERM);
+  CHECK_EQ(GetIntOption(accepted.value().get(), SOL_SOCKET, kPassRights).value(), 0);
+}
+
 TEST("credentials that are asked for come with every message") {
   const auto pair = SocketPair(SocketType::kSeqpacket).value();
   REQUIRE_OK(SetPassCredentials(pair[1].get(), true));
