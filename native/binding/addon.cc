@@ -1,5 +1,5 @@
-// The addon's functions, as src/binding.ts declares them. Arguments are checked there; here a wrong one
-// gives −EINVAL. Every function returns a number: a handle, 0, or −errno.
+// The addon's functions, as src/binding.ts declares them. Arguments are checked there; here a wrong
+// one gives −EINVAL. Every function returns a number: a handle, 0, or −errno.
 #include <node_api.h>
 
 #include <array>
@@ -131,8 +131,8 @@ int64_t Listen(Environment& environment, const Arguments& arguments) {
 
 // adoptListener(fd, backlog)
 int64_t AdoptListener(Environment& environment, const Arguments& arguments) {
-  return HandleOrError(environment.engine()->AdoptListener(posix::Fd(arguments.Int(0)),
-                                                           arguments.Int(1, 511)));
+  return HandleOrError(
+      environment.engine()->AdoptListener(posix::Fd(arguments.Int(0)), arguments.Int(1, 511)));
 }
 
 // flush(count): carries out the first `count` rows of the submission table.
@@ -176,10 +176,10 @@ int64_t CountersInto(Environment& environment, const Arguments& arguments) {
   const std::string_view bytes = arguments.Bytes(0);
   const engine::Counters& counters = environment.engine()->counters();
   const std::array<double, 8> values = {
-      static_cast<double>(counters.connected),     static_cast<double>(counters.accepted),
-      static_cast<double>(counters.bytes_read),    static_cast<double>(counters.bytes_written),
-      static_cast<double>(counters.wakeups),       static_cast<double>(counters.completions),
-      static_cast<double>(counters.flushes),       static_cast<double>(counters.syscalls)};
+      static_cast<double>(counters.connected),  static_cast<double>(counters.accepted),
+      static_cast<double>(counters.bytes_read), static_cast<double>(counters.bytes_written),
+      static_cast<double>(counters.wakeups),    static_cast<double>(counters.completions),
+      static_cast<double>(counters.flushes),    static_cast<double>(counters.syscalls)};
   if (bytes.size() < sizeof(values)) return -EINVAL;
   __builtin_memcpy(const_cast<char*>(bytes.data()), values.data(), sizeof(values));
   return 0;
@@ -210,21 +210,20 @@ bool Export(napi_env env, napi_value exports, const char* name, napi_callback fu
 }  // namespace
 
 napi_value Initialize(napi_env env, napi_value exports) {
-  const bool ready =
-      Environment::Install(env) && Export(env, exports, "attach", Attach) &&
-      Export(env, exports, "describe", Describe) &&
-      Export(env, exports, "connect", WithEngine<Connect>) &&
-      Export(env, exports, "connectAgain", WithEngine<ConnectAgain>) &&
-      Export(env, exports, "adopt", WithEngine<Adopt>) &&
-      Export(env, exports, "socketpair", WithEngine<SocketPair>) &&
-      Export(env, exports, "listen", WithEngine<Listen>) &&
-      Export(env, exports, "adoptListener", WithEngine<AdoptListener>) &&
-      Export(env, exports, "flush", WithEngine<Flush>) &&
-      Export(env, exports, "setReferenced", WithEngine<SetReferenced>) &&
-      Export(env, exports, "setBusyPoll", WithEngine<SetBusyPoll>) &&
-      Export(env, exports, "descriptor", WithEngine<Descriptor>) &&
-      Export(env, exports, "pendingBytes", WithEngine<PendingBytes>) &&
-      Export(env, exports, "counters", WithEngine<CountersInto>);
+  const bool ready = Environment::Install(env) && Export(env, exports, "attach", Attach) &&
+                     Export(env, exports, "describe", Describe) &&
+                     Export(env, exports, "connect", WithEngine<Connect>) &&
+                     Export(env, exports, "connectAgain", WithEngine<ConnectAgain>) &&
+                     Export(env, exports, "adopt", WithEngine<Adopt>) &&
+                     Export(env, exports, "socketpair", WithEngine<SocketPair>) &&
+                     Export(env, exports, "listen", WithEngine<Listen>) &&
+                     Export(env, exports, "adoptListener", WithEngine<AdoptListener>) &&
+                     Export(env, exports, "flush", WithEngine<Flush>) &&
+                     Export(env, exports, "setReferenced", WithEngine<SetReferenced>) &&
+                     Export(env, exports, "setBusyPoll", WithEngine<SetBusyPoll>) &&
+                     Export(env, exports, "descriptor", WithEngine<Descriptor>) &&
+                     Export(env, exports, "pendingBytes", WithEngine<PendingBytes>) &&
+                     Export(env, exports, "counters", WithEngine<CountersInto>);
   if (!ready) napi_throw_error(env, "ERR_AFUNIX_ADDON", "afunix: the addon could not be set up");
   return exports;
 }

@@ -1,4 +1,5 @@
-// Environment: everything of one Node environment (the main thread's or a worker's). There is no other state.
+// Environment: everything of one Node environment (the main thread's or a worker's). There is no
+// other state.
 #pragma once
 
 #include <node_api.h>

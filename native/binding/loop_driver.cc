@@ -10,8 +10,9 @@ namespace afunix::binding {
 
 namespace {
 
-// Collections per wake-up before libuv's other handles and timers get their turn.
-constexpr int kRounds = 8;
+// Collections and completions per wake-up before libuv's other handles and timers get their turn.
+constexpr int kRounds = 16;
+constexpr size_t kCompletionBudget = 1024;
 
 // The longest stretch of busy polling between two looks at timers.
 constexpr int64_t kLongestStretch = 1'000'000;
@@ -95,6 +96,7 @@ void LoopDriver::Run() {
   int64_t last_event = started;
   bool stretched = false;
   int round = 0;
+  size_t told = 0;
   while (handle_ != nullptr) {
     const size_t completions = engine_->Collect();
     if (completions > 0) {
@@ -105,7 +107,8 @@ void LoopDriver::Run() {
         if (stretched) break;
         continue;
       }
-      if (++round == kRounds) break;
+      told += completions;
+      if (++round == kRounds || told >= kCompletionBudget) break;
       if (engine_->HasWork() || completions >= kLooksBusy) continue;
       break;
     }
@@ -138,8 +141,8 @@ bool LoopDriver::Dispatch(size_t completions) {
         napi_make_callback(env_, context_, resource, function, 1, &count, &ignored);
     if (status == napi_ok) return true;
     if (status != napi_pending_exception) return false;
-    // A user's callback threw. libuv would lose the exception; Node has to hear of it. JavaScript knows how
-    // far it came, and the rest of the batch follows.
+    // A user's callback threw. libuv would lose the exception; Node has to hear of it. JavaScript
+    // knows how far it came, and the rest of the batch follows.
     napi_value exception = nullptr;
     if (napi_get_and_clear_last_exception(env_, &exception) != napi_ok) return false;
     if (napi_fatal_exception(env_, exception) != napi_ok || handle_ == nullptr) return false;

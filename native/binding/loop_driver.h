@@ -1,5 +1,6 @@
-// LoopDriver: the one libuv handle of a Node environment. It watches the engine's descriptor, and per wake-up
-// collects, calls JavaScript once, and looks again while there is more, within a budget.
+// LoopDriver: the one libuv handle of a Node environment. It watches the engine's descriptor, and
+// per wake-up collects, calls JavaScript once, and looks again while there is more, within a
+// budget.
 #pragma once
 
 #include <node_api.h>
@@ -26,8 +27,8 @@ class LoopDriver {
   // Busy polling for every socket of this environment, in nanoseconds.
   void SetBusyPoll(int64_t nanoseconds) { busy_poll_ = nanoseconds; }
 
-  // Lets go of the loop; `closed`, if given, is called with `data` once libuv has let go too (at once
-  // if there was nothing to let go of). Idempotent.
+  // Lets go of the loop; `closed`, if given, is called with `data` once libuv has let go too (at
+  // once if there was nothing to let go of). Idempotent.
   void Stop(void (*closed)(void*) = nullptr, void* data = nullptr);
 
  private:

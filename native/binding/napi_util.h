@@ -67,14 +67,12 @@ class Reference {
       data == nullptr) {
     return {};
   }
-  const size_t width = type == napi_int32_array || type == napi_uint32_array ||
-                               type == napi_float32_array
-                           ? 4
-                       : type == napi_float64_array || type == napi_bigint64_array ||
-                               type == napi_biguint64_array
-                           ? 8
-                       : type == napi_int16_array || type == napi_uint16_array ? 2
-                                                                               : 1;
+  const size_t width =
+      type == napi_int32_array || type == napi_uint32_array || type == napi_float32_array ? 4
+      : type == napi_float64_array || type == napi_bigint64_array || type == napi_biguint64_array
+          ? 8
+      : type == napi_int16_array || type == napi_uint16_array ? 2
+                                                              : 1;
   return {static_cast<std::byte*>(data), length * width};
 }
 

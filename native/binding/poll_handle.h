@@ -1,4 +1,5 @@
-// PollHandle: a libuv poll handle on the heap, whose memory is freed only when libuv has let go of it.
+// PollHandle: a libuv poll handle on the heap, whose memory is freed only when libuv has let go of
+// it.
 #pragma once
 
 #include <uv.h>

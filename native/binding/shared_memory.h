@@ -1,5 +1,6 @@
-// SharedMemory: what JavaScript laid out for the engine. Tables and areas belong to src/engine and are shown
-// to no one else, so their addresses hold; everything a user could reach is looked up anew each time.
+// SharedMemory: what JavaScript laid out for the engine. Tables and areas belong to src/engine and
+// are shown to no one else, so their addresses hold; everything a user could reach is looked up
+// anew each time.
 #pragma once
 
 #include <node_api.h>
@@ -13,7 +14,8 @@ namespace afunix::binding {
 
 class SharedMemory final : public engine::HostMemory {
  public:
-  // Reads the fields of the object that src/binding.ts calls EngineMemory. False: a field is not what it should be.
+  // Reads the fields of the object that src/binding.ts calls EngineMemory. False: a field is not
+  // what it should be.
   [[nodiscard]] bool Attach(napi_env env, napi_value layout);
 
   [[nodiscard]] engine::EngineMemory memory();

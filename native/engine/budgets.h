@@ -6,10 +6,12 @@
 
 namespace afunix::engine {
 
-// One read of one socket per collection. Also what a paused stream may receive beyond its high-water mark.
+// One read of one socket per collection. Also what a paused stream may receive beyond its
+// high-water mark.
 inline constexpr size_t kReadSize = 64 * 1024;
 
-// Small reads of one collection lie side by side here; a collection ends when less than a whole read is left.
+// Small reads of one collection lie side by side here; a collection ends when less than a whole
+// read is left.
 inline constexpr size_t kReceiveAreaSize = 5 * kReadSize;
 
 // A socket whose last read was at least this long reads its next one into a slab, without a copy.
@@ -17,6 +19,9 @@ inline constexpr size_t kBulkRead = 24 * 1024;
 
 // Slabs that may be filled in one collection.
 inline constexpr int32_t kSlabCount = 4;
+
+// Collections from sockets that have more before the kernel is asked about the others.
+inline constexpr int kCollectionsUnasked = 4;
 
 // Connections taken from one listener per collection.
 inline constexpr int kAcceptBudget = 64;
@@ -33,6 +38,10 @@ inline constexpr size_t kSendAreaSize = 256 * 1024;
 
 // Parts of a payload handed to one sendmsg.
 inline constexpr size_t kPartsPerSend = 64;
+
+// SO_SNDBUF asked for once large writes fill the queue. The kernel grants at most
+// net.core.wmem_max, and counts double: 416 KiB instead of 208 with its defaults (socket(7)).
+inline constexpr int kBulkSendBuffer = 1024 * 1024;
 
 // Sends of one payload before others get their turn.
 inline constexpr int kSendBudget = 32;

@@ -1,5 +1,6 @@
-// Engine: everything that afunix does with sockets on one thread. Requests go in as submissions, events come
-// out as completions; whether the kernel is asked through epoll or io_uring shows nowhere in this file.
+// Engine: everything that afunix does with sockets on one thread. Requests go in as submissions,
+// events come out as completions; whether the kernel is asked through epoll or io_uring shows
+// nowhere in this file.
 #pragma once
 
 #include <cstdint>
@@ -43,8 +44,8 @@ class Engine {
   [[nodiscard]] virtual posix::Result<int32_t> Connect(const posix::UnixAddress& address,
                                                        int64_t patience) = 0;
 
-  // connect(2) once more on a handle that connects or is connected; its kConnected replaces one that was
-  // not told yet.
+  // connect(2) once more on a handle that connects or is connected; its kConnected replaces one
+  // that was not told yet.
   [[nodiscard]] virtual posix::Status ConnectAgain(int32_t handle,
                                                    const posix::UnixAddress& address,
                                                    int64_t patience) = 0;
@@ -82,7 +83,8 @@ class Engine {
   // stream active (reading, connecting, writing, shutting down, listening, closing).
   [[nodiscard]] virtual bool KeepsAlive() const = 0;
 
-  // Nanoseconds to look for events before sleeping, wished for this socket. The longest wish counts.
+  // Nanoseconds to look for events before sleeping, wished for this socket. The longest wish
+  // counts.
   virtual void SetBusyPoll(int32_t handle, int64_t nanoseconds) = 0;
   [[nodiscard]] virtual int64_t BusyPoll() const = 0;
 

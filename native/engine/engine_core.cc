@@ -68,8 +68,8 @@ int32_t EngineCore::ConnectOutcome(int32_t handle) {
 }
 
 void EngineCore::UpdateLiveness(Endpoint& endpoint) {
-  const bool counts = !endpoint.closed && (endpoint.HasRequests() ||
-                                           (endpoint.referenced && endpoint.Watches()));
+  const bool counts =
+      !endpoint.closed && (endpoint.HasRequests() || (endpoint.referenced && endpoint.Watches()));
   if (counts == endpoint.counted) return;
   endpoint.counted = counts;
   if (counts) {

@@ -1,5 +1,5 @@
-// EngineCore: the bookkeeping that does not depend on how the kernel is asked. Handles, the completion
-// table, what keeps the process running, counters, the order of closing.
+// EngineCore: the bookkeeping that does not depend on how the kernel is asked. Handles, the
+// completion table, what keeps the process running, counters, the order of closing.
 #pragma once
 
 #include <cstdint>
@@ -75,7 +75,8 @@ class EngineCore : public Engine {
   bool attended_ = false;
 
  private:
-  // Whether a connection that was made is still one: its listener may have closed before it accepted.
+  // Whether a connection that was made is still one: its listener may have closed before it
+  // accepted.
   [[nodiscard]] int32_t ConnectOutcome(int32_t handle);
 
   size_t completed_ = 0;

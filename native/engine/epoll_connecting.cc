@@ -1,4 +1,5 @@
-// Connecting. AF_UNIX connects at once or not at all; a full backlog is tried again until there is room.
+// Connecting. AF_UNIX connects at once or not at all; a full backlog is tried again until there is
+// room.
 #include <algorithm>
 
 #include "engine/budgets.h"

@@ -100,9 +100,9 @@ void EpollEngine::Submit(std::span<Submission> submissions) {
 int32_t EpollEngine::Carry(Submission& submission, StreamSocket& socket) {
   switch (static_cast<SubmissionKind>(submission.kind)) {
     case SubmissionKind::kWrite:
-      return WriteFromArea(socket, memory_.send_area.subspan(
-                                       static_cast<size_t>(submission.offset),
-                                       static_cast<size_t>(submission.length)));
+      return WriteFromArea(socket,
+                           memory_.send_area.subspan(static_cast<size_t>(submission.offset),
+                                                     static_cast<size_t>(submission.length)));
     case SubmissionKind::kWritePayload:
       return WritePayload(socket, static_cast<size_t>(submission.length));
     case SubmissionKind::kShutdown:
@@ -126,8 +126,8 @@ int32_t EpollEngine::Carry(Submission& submission, StreamSocket& socket) {
 }
 
 void EpollEngine::Close(Endpoint& endpoint) {
-  // Ours leave the set when their last descriptor is closed. One that came from outside may have duplicates,
-  // through which the kernel would go on reporting events for it.
+  // Ours leave the set when their last descriptor is closed. One that came from outside may have
+  // duplicates, through which the kernel would go on reporting events for it.
   if (endpoint.adopted && endpoint.fd.valid()) {
     ++counters_.syscalls;
     (void)epoll_.Remove(endpoint.fd.get());
@@ -139,7 +139,11 @@ size_t EpollEngine::Collect() {
   BeginCollection();
   slabs_used_ = 0;
   TellDeferred();
-  NoteEvents();
+  // While sockets are known to have more, the kernel is asked about the others only now and then.
+  if (queue_.empty() || ++unasked_ >= kCollectionsUnasked) {
+    unasked_ = 0;
+    NoteEvents();
+  }
   LookAtQueue();
   counters_.completions += completed();
   if (completed() > 0) ++counters_.wakeups;

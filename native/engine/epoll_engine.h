@@ -1,9 +1,9 @@
 // EpollEngine: one private epoll set for all sockets of one thread.
 //
-// Sockets are watched edge-triggered, so that neither pausing nor reading to the end costs a call to
-// epoll_ctl; an endpoint whose readiness has not been used up stands in a list of our own (queue_).
-// Listeners, too. Writability is watched only while a write is pending: otherwise each message that
-// the peer reads would wake us.
+// Sockets are watched edge-triggered, so that neither pausing nor reading to the end costs a call
+// to epoll_ctl; an endpoint whose readiness has not been used up stands in a list of our own
+// (queue_). Listeners, too. Writability is watched only while a write is pending: otherwise each
+// message that the peer reads would wake us.
 #pragma once
 
 #include <array>
@@ -85,6 +85,8 @@ class EpollEngine final : public EngineCore {
   // Endpoints to look at without asking the kernel, in the order of their turn.
   std::vector<uint64_t> queue_;
   std::vector<uint64_t> queue_now_;
+  // Collections since the kernel was last asked.
+  int unasked_ = 0;
   // Slabs filled in the collection under way.
   int32_t slabs_used_ = 0;
   std::array<epoll_event, kEventBudget> events_{};

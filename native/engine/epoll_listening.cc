@@ -82,7 +82,8 @@ bool EpollEngine::AcceptSome(Listener& listener) {
       ++shed;
       continue;
     }
-    // No memory, or not even the reserve: whoever waits in the backlog goes on waiting for a moment.
+    // No memory, or not even the reserve: whoever waits in the backlog goes on waiting for a
+    // moment.
     BackOff(listener);
     more = false;
     break;

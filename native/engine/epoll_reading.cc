@@ -1,4 +1,5 @@
-// How a socket is read: one read per collection, into its user's memory, a slab or the receive area.
+// How a socket is read: one read per collection, into its user's memory, a slab or the receive
+// area.
 #include <sys/socket.h>
 
 #include "engine/budgets.h"
@@ -15,7 +16,8 @@ struct Destination {
   int32_t slab = 0;
 };
 
-// recvmsg tells whether descriptors were dropped; recv is a tenth cheaper, and does where none can come.
+// recvmsg tells whether descriptors were dropped; recv is a tenth cheaper, and does where none can
+// come.
 posix::Result<posix::Received> Receive(const StreamSocket& socket, std::span<std::byte> memory) {
   if (socket.descriptors_refused) {
     const auto bytes = posix::Receive(socket.fd.get(), memory);
@@ -80,10 +82,11 @@ bool EpollEngine::ReadSome(StreamSocket& socket) {
     Complete(socket.handle, destination.kind, static_cast<int32_t>(bytes), offset);
     // A short read emptied the queue, except that a read stops behind a message that carried
     // descriptors and at out-of-band data, whatever follows.
-    const bool emptied = bytes < destination.memory.size() &&
-                         !received.value().control_truncated && !socket.has_out_of_band;
+    const bool emptied = bytes < destination.memory.size() && !received.value().control_truncated &&
+                         !socket.has_out_of_band;
     if (emptied && socket.peer_gone && socket.read_error == 0) {
-      // As in libuv: a peer that wrote, closed, and left something of ours unread has ended, not failed.
+      // As in libuv: a peer that wrote, closed, and left something of ours unread has ended, not
+      // failed.
       FinishReading(socket);
       return false;
     }

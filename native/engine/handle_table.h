@@ -1,6 +1,6 @@
-// HandleTable: small numbers for endpoints. A number comes back only after its closing was reported, and
-// the tag that the kernel returns with an event carries a generation, so that a late event of a closed
-// descriptor never reaches the next owner of its number.
+// HandleTable: small numbers for endpoints. A number comes back only after its closing was
+// reported, and the tag that the kernel returns with an event carries a generation, so that a late
+// event of a closed descriptor never reaches the next owner of its number.
 #pragma once
 
 #include <cstdint>

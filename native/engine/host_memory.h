@@ -14,14 +14,16 @@ class HostMemory {
  public:
   virtual ~HostMemory() = default;
 
-  // Where the next read of `handle` shall go, if it reads into its user's memory. Empty: no longer there.
+  // Where the next read of `handle` shall go, if it reads into its user's memory. Empty: no longer
+  // there.
   [[nodiscard]] virtual std::span<std::byte> ReceiveTarget(int32_t handle) = 0;
 
-  // Slab `index` of a small fixed set, memory that nobody else can see until it is reported. Empty: none.
+  // Slab `index` of a small fixed set, memory that nobody else can see until it is reported. Empty:
+  // none.
   [[nodiscard]] virtual std::span<std::byte> Slab(int32_t index) = 0;
 
-  // What of the payload of `handle` lies behind its first `skip` bytes, as at most `parts.size()` parts;
-  // returns how many. 0 when bytes are owed: a buffer was detached.
+  // What of the payload of `handle` lies behind its first `skip` bytes, as at most `parts.size()`
+  // parts; returns how many. 0 when bytes are owed: a buffer was detached.
   [[nodiscard]] virtual size_t Payload(int32_t handle, size_t skip, std::span<iovec> parts) = 0;
 };
 

@@ -1,4 +1,5 @@
-// Listener: a listening socket, the file it left, and the descriptor kept in reserve for a full table.
+// Listener: a listening socket, the file it left, and the descriptor kept in reserve for a full
+// table.
 #pragma once
 
 #include "engine/endpoint.h"
@@ -19,8 +20,8 @@ struct Listener final : Endpoint {
   // Gives it back when there is nothing left to accept.
   void ReleaseReserve() { reserve_.Reset(); }
 
-  // The descriptor table is full: gives up the reserve, accepts one connection and closes it, so that its
-  // client learns at once instead of waiting for ever. False if even that failed.
+  // The descriptor table is full: gives up the reserve, accepts one connection and closes it, so
+  // that its client learns at once instead of waiting for ever. False if even that failed.
   [[nodiscard]] bool ShedOne();
 
   posix::SocketFile file;

@@ -1,5 +1,6 @@
-// PendingWrite: what the kernel has not taken yet of the one write a socket can have under way. Either our own
-// copy of a small write's rest, or a position in the payload that JavaScript keeps for us.
+// PendingWrite: what the kernel has not taken yet of the one write a socket can have under way.
+// Either our own copy of a small write's rest, or a position in the payload that JavaScript keeps
+// for us.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
-// ReceiveArea: the memory that short reads of one collection are laid into, side by side. JavaScript copies
-// them out before the next collection starts over; nobody else ever sees this memory.
+// ReceiveArea: the memory that short reads of one collection are laid into, side by side.
+// JavaScript copies them out before the next collection starts over; nobody else ever sees this
+// memory.
 #pragma once
 
 #include <cstddef>

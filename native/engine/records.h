@@ -36,12 +36,12 @@ enum class SubmissionKind : int32_t {
   kShutdown,      // half-close, after what was written before it
   kReadStart,
   kReadStop,
-  kReadTargets,   // from now on read into the handle's receive target (length 1), or not (0)
+  kReadTargets,  // from now on read into the handle's receive target (length 1), or not (0)
   kClose,
 };
 
-// For writes the engine overwrites `offset` with the outcome: 0, −errno, or kPending if a completion
-// will tell.
+// For writes the engine overwrites `offset` with the outcome: 0, −errno, or kPending if a
+// completion will tell.
 struct Submission {
   int32_t handle;
   int32_t kind;

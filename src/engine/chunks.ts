@@ -6,7 +6,7 @@
  *  - up to 4 KiB is copied out of the receive area into a pool of 8 KiB, which is all that such a chunk
  *    can keep from being collected;
  *  - longer chunks are copied to memory of exactly their size;
- *  - bulk reads land in a slab of 64 KiB directly. If they fill at least half of it the slab goes with the chunk
+ *  - bulk reads land in a slab of 64 KiB directly. If they fill at least a quarter of it the slab goes with the chunk
  *    and the engine gets a fresh one; otherwise they are copied as above and the slab stays.
  */
 import { markAsUntransferable } from 'node:worker_threads';
@@ -66,7 +66,7 @@ export function chunkFromArea(offset: number, length: number): Buffer {
 /** The first `length` bytes of slab `index`, as the user's own. */
 export function chunkFromSlab(index: number, length: number): Buffer {
   const slab = slabs[index];
-  if (length * 2 < READ_SIZE) return exactly(slab, 0, length);
+  if (length * 4 < READ_SIZE) return exactly(slab, 0, length);
   slabs[index] = Buffer.allocUnsafeSlow(READ_SIZE);
   return length === READ_SIZE ? slab : slab.subarray(0, length);
 }

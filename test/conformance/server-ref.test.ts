@@ -5,7 +5,7 @@
  * limit of its scenario; one that ought to be held says so from a timer that holds nothing itself.
  */
 import assert from 'node:assert/strict';
-import { bothFamilies, scenario, type Stage } from './scenario';
+import { scenario, type Stage } from './scenario';
 import { type PartnerContext, startPartner } from '../helpers/partner';
 import { listen } from '../helpers/sockets';
 
@@ -17,7 +17,7 @@ type Body = (context: PartnerContext<Parameters>) => unknown;
 
 /** Runs the body in a child, traces all that it tells, and returns its exit code. */
 async function traceChild(stage: Stage, body: Body): Promise<number | null> {
-  const partner = startPartner(stage, { address: stage.address() }, body);
+  const partner = startPartner(stage, { address: stage.path() }, body);
   const happenings = await partner.everything();
   const { code, signal } = await partner.ended;
   for (const [lane, ...rest] of happenings) if (lane !== 'stderr') stage.trace(lane, ...rest);
@@ -27,28 +27,20 @@ async function traceChild(stage: Stage, body: Body): Promise<number | null> {
 
 /** The process must end by itself, with nothing wrong, and must have told this last. */
 function endsByItself(name: string, expected: readonly unknown[], body: Body): void {
-  scenario(
-    name,
-    async (stage) => {
-      const code = await traceChild(stage, body);
-      assert.equal(code, 0);
-      assert.deepEqual(stage.lane('child').flat(), expected);
-    },
-    { over: bothFamilies },
-  );
+  scenario(name, async (stage) => {
+    const code = await traceChild(stage, body);
+    assert.equal(code, 0);
+    assert.deepEqual(stage.lane('child').flat(), expected);
+  });
 }
 
 /** The process must end with this code, which it chose itself inside a callback. */
 function leavesInside(name: string, body: Body): void {
-  scenario(
-    `process.exit() inside ${name}`,
-    async (stage) => {
-      const code = await traceChild(stage, body);
-      assert.equal(code, 42);
-      assert.deepEqual(stage.lane('child').at(-1), ['exit', 42]);
-    },
-    { over: bothFamilies },
-  );
+  scenario(`process.exit() inside ${name}`, async (stage) => {
+    const code = await traceChild(stage, body);
+    assert.equal(code, 42);
+    assert.deepEqual(stage.lane('child').at(-1), ['exit', 42]);
+  });
 }
 
 endsByItself('a server that was never told to listen holds nothing', ['exit'], ({ net, tell }) => {
@@ -550,28 +542,3 @@ for (const [what, place] of [
     },
   );
 }
-
-scenario(
-  'active resources are named while there are any, and none are left afterwards',
-  async (stage) => {
-    const partner = startPartner(stage, { path: stage.path() }, ({ net, parameters, tell }) => {
-      const server = net.createServer((peer) => {
-        peer.end();
-        peer.resume();
-      });
-      server.listen(parameters.path, () => {
-        const client = net.connect(parameters.path);
-        client.resume();
-        client.on('close', () => {
-          server.close(() => {
-            setImmediate(() =>
-              setImmediate(() => tell('left', process.getActiveResourcesInfo().length)),
-            );
-          });
-        });
-      });
-    });
-    stage.trace('left', await partner.told('left'));
-    assert.deepEqual(await partner.ended, { code: 0, signal: null });
-  },
-);

@@ -1,7 +1,7 @@
 /** Several processes: peers that are killed, servers that come back, and node:net at the other end. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, unlinkSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { bothFamilies, scenario, type Stage } from './scenario';
@@ -308,28 +308,20 @@ scenario('a peer that is stopped and goes on loses nothing', async (stage) => {
 });
 
 /** A server in a process of its own that answers each connection's first bytes and ends it. */
-function answeringServer(stage: Stage, address: string, specifier?: string): Partner {
-  return startPartner(
-    stage,
-    { address },
-    ({ net, parameters, tell, require }) => {
-      const fs = require('node:fs') as typeof import('node:fs');
-      // After a kill the file is still there.
-      if (!parameters.address.startsWith('\0')) fs.rmSync(parameters.address, { force: true });
-      let count = 0;
-      const server = net.createServer((peer) => {
-        count += 1;
-        peer.on('error', () => undefined);
-        peer.on('data', (chunk) => {
-          const text = chunk.toString();
-          if (text === 'how many?') peer.end(String(count - 1));
-          else peer.end(`answer to ${text}`);
-        });
+function answeringServer(stage: Stage, address: string): Partner {
+  return startPartner(stage, { address }, ({ net, parameters, tell }) => {
+    let count = 0;
+    const server = net.createServer((peer) => {
+      count += 1;
+      peer.on('error', () => undefined);
+      peer.on('data', (chunk) => {
+        const text = chunk.toString();
+        if (text === 'how many?') peer.end(String(count - 1));
+        else peer.end(`answer to ${text}`);
       });
-      server.listen(parameters.address, () => tell('listening'));
-    },
-    specifier === undefined ? {} : { specifier },
-  );
+    });
+    server.listen(parameters.address, () => tell('listening'));
+  });
 }
 
 /** One round of a socket that is used again and again: connect, ask, be answered, 'close'. */
@@ -632,34 +624,48 @@ for (const { server, client } of constellations) {
 scenario(
   'node:net and the implementation reach each other by the same names, also the odd ones',
   async (stage) => {
-    const names =
+    const endings =
       stage.family === 'pathname'
         ? ['', '.with spaces', '.grüße-世界', '.@x', `.${'y'.repeat(40)}`]
         : ['', ' with spaces', 'grüße-世界', '/with/slashes', 'y'.repeat(60)];
-    const base = stage.address();
-    for (const name of names) {
-      const address = base + name;
-      for (const [serverOf, clientOf] of [
-        ['node:net', stage.specifier],
-        [stage.specifier, 'node:net'],
-      ] as const) {
-        const serving = answeringServer(stage, address, serverOf);
-        await serving.told('listening');
-        const asking = startPartner(
-          stage,
-          { address },
-          ({ net, parameters, tell }) => {
-            const client = net.connect(parameters.address);
-            client.on('error', (error) => tell('answer', error.message));
-            client.on('data', (chunk) => tell('answer', chunk.toString()));
-            client.write('hello');
-          },
-          { specifier: clientOf },
-        );
-        assert.deepEqual(await asking.told('answer'), ['answer to hello'], JSON.stringify(address));
-        await Promise.all([serving.kill(), asking.ended]);
-        if (stage.family === 'pathname') unlinkSync(address);
+    for (const [serverOf, clientOf] of [
+      ['node:net', stage.specifier],
+      [stage.specifier, 'node:net'],
+    ] as const) {
+      const base = stage.address();
+      const addresses = endings.map((ending) => base + ending);
+      const serving = startPartner(
+        stage,
+        { addresses },
+        ({ net, parameters, tell }) => {
+          parameters.addresses.forEach((address, index) => {
+            const server = net.createServer((peer) => {
+              peer.on('error', () => undefined);
+              peer.end(`server ${index}`);
+            });
+            server.listen(address, () => tell('listening'));
+          });
+        },
+        { specifier: serverOf },
+      );
+      for (const _ of addresses) await serving.told('listening');
+      const asking = startPartner(
+        stage,
+        { addresses },
+        ({ net, parameters, tell }) => {
+          parameters.addresses.forEach((address, index) => {
+            const client = net.connect(address);
+            client.on('error', (error) => tell(`answer ${index}`, error.message));
+            client.on('data', (chunk) => tell(`answer ${index}`, chunk.toString()));
+          });
+        },
+        { specifier: clientOf },
+      );
+      for (const [index, address] of addresses.entries()) {
+        const answer = await asking.told(`answer ${index}`);
+        assert.deepEqual(answer, [`server ${index}`], JSON.stringify(address));
       }
+      await Promise.all([serving.kill(), asking.ended]);
     }
   },
   { over: bothFamilies },

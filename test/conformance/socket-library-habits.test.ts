@@ -2,8 +2,19 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { inherits } from 'node:util';
 import { bothFamilies, scenario } from './scenario';
-import { countedEvents, discard, happens, listen, listenerCounts, pair, pattern, received, receives } from '../helpers/sockets';
+import {
+  countedEvents,
+  discard,
+  happens,
+  listen,
+  listenerCounts,
+  pair,
+  pattern,
+  received,
+  receives,
+} from '../helpers/sockets';
 
 const onlyEnd = Object.fromEntries(countedEvents.map((event) => [event, event === 'end' ? 1 : 0]));
 
@@ -422,6 +433,46 @@ scenario(
     assert.equal(await text, 'body');
     assert.equal(client.writableNeedDrain, false);
     assert.equal(client.errored, null);
+  },
+);
+
+scenario(
+  'node-redis: onread: undefined and readable: true among the options change nothing',
+  async (stage) => {
+    const address = stage.address();
+    await listen(stage, address, {}, (peer) => peer.end('hello'));
+    const options = { path: address, onread: undefined, readable: true, writable: true };
+    const client = stage.net.connect(options);
+    discard(stage, client);
+    stage.watch(client, 'client', ['connect', 'data', 'end', 'finish', 'error', 'close']);
+    await happens(client, 'close');
+    assert.deepEqual(stage.lane('client'), [
+      ['connect'],
+      ['data', { bytes: 'hello' }],
+      ['end'],
+      ['finish'],
+      ['close', false],
+    ]);
+  },
+);
+
+scenario(
+  'an old-style subclass, which calls Socket without new on itself, works',
+  async (stage) => {
+    const address = stage.address();
+    await listen(stage, address, {}, (peer) => void peer.pipe(peer));
+    const base = stage.net.Socket;
+    function OldStyle(this: object): void {
+      Reflect.apply(base as unknown as (this: object, options: object) => void, this, [{}]);
+    }
+    inherits(OldStyle, base);
+    const client = Reflect.construct(OldStyle, []) as Socket;
+    discard(stage, client);
+    assert.ok(client instanceof base);
+    const echo = receives(client, 9);
+    client.connect(address);
+    client.write('old style');
+    assert.equal((await echo).toString(), 'old style');
   },
 );
 

@@ -5,7 +5,16 @@ import http2 from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import tls from 'node:tls';
 import { bothFamilies, scenario, type Stage } from './scenario';
-import { discard, happens, listen, listenerCounts, pattern, received, receives } from '../helpers/sockets';
+import { inChild } from '../helpers/child';
+import {
+  discard,
+  happens,
+  listen,
+  listenerCounts,
+  pattern,
+  received,
+  receives,
+} from '../helpers/sockets';
 
 /** A node:http server behind a server of the implementation, as `emit('connection')` allows. */
 async function httpServer(
@@ -239,6 +248,37 @@ scenario(
     await request({ createConnection: () => client, method: 'POST' }, 'y'.repeat(5000));
     assert.ok(client.bytesWritten > 5000);
     assert.ok(client.bytesRead > 1000);
+  },
+);
+
+scenario(
+  'http: what a listener throws reaches the domain that the request was made in',
+  async (stage) => {
+    const outcome = await inChild(stage, stage.path(), ({ net, require, address, say }) => {
+      const domain = require('node:domain') as typeof import('node:domain');
+      const { createServer, get } = require('node:http') as typeof import('node:http');
+      const server = createServer((_incoming, outgoing) => outgoing.end('ok'));
+      const listener = net.createServer((peer) => void server.emit('connection', peer));
+      process.on('uncaughtException', (error) => say(`outside: ${error.message}`));
+      listener.listen(address, () => {
+        const inside = domain.create();
+        inside.on('error', (error: Error) => {
+          say(`inside: ${error.message}`);
+          listener.close();
+        });
+        inside.run(() => {
+          get({ createConnection: () => net.connect(address) }, (incoming) => {
+            incoming.resume();
+            incoming.on('end', () => {
+              throw new Error('in the answer');
+            });
+          });
+        });
+      });
+    });
+    stage.trace('child', outcome.code, outcome.stdout);
+    assert.equal(outcome.stdout, 'inside: in the answer\n');
+    assert.equal(outcome.code, 0);
   },
 );
 

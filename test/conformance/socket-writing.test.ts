@@ -1,24 +1,13 @@
-/** Encodings, corking, callbacks, drain, the forms of end(), and writes that must fail. */
+/** Encodings, corking, callbacks, drain, and the forms of end(). */
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
-import { bothFamilies, scenario, type Stage } from './scenario';
+import { bothFamilies, scenario } from './scenario';
 import { collectGarbage } from '../helpers/collect-garbage';
 import { discard, happens, listen, pair, pattern, received, receives } from '../helpers/sockets';
-
-const lifeEvents = ['end', 'finish', 'error', 'close'] as const;
 
 /** A method called with arguments that its type forbids. */
 function call(socket: Socket, method: 'write' | 'end', ...args: unknown[]): unknown {
   return Reflect.apply(socket[method] as (...all: unknown[]) => unknown, socket, args);
-}
-
-function thrownBy(action: () => unknown): unknown {
-  try {
-    action();
-  } catch (error) {
-    return error;
-  }
-  return undefined;
 }
 
 scenario(

@@ -11,7 +11,7 @@ if (cluster.isPrimary) {
   let listening = 0;
   for (let i = 0; i < WORKERS; i += 1) {
     const worker = cluster.fork();
-    worker.on('message', (whose) => process.send?.({ whose }));
+    worker.on('message', (whose: unknown) => process.send?.({ whose }));
     worker.on('listening', () => {
       listening += 1;
       if (listening === WORKERS) greet();

@@ -59,7 +59,7 @@ async function allTalk(to: string): Promise<void> {
   await Promise.all(
     Array.from({ length: CLIENTS }, (_, index) => {
       const socket = net.connect(to);
-      return talk(socket, index + 1);
+      return talk(socket, index + 1).finally(() => socket.destroy());
     }),
   );
 }

@@ -16,6 +16,7 @@
 #include "engine_rig.h"
 #include "posix/message.h"
 #include "posix/socket.h"
+#include "posix/timer_fd.h"
 #include "support.h"
 
 namespace {
@@ -210,11 +211,14 @@ TEST("connections that arrive while a listener backs off are accepted when it is
   const UnixAddress address = FreshName();
   const int32_t listener = rig.engine().Listen(address, {}).value();
   on_accept = {.error = ENOMEM, .times = 1};
+  const int64_t start = posix::MonotonicNow();
   const Fd first = ConnectTo(address);
   rig.Settle();
   const Fd second = ConnectTo(address);
   rig.Settle();
-  CHECK_EQ(rig.Count(listener, Kind::kAccepted), 0u);
+  const size_t early = rig.Count(listener, Kind::kAccepted);
+  // On a machine so busy that the back-off has passed by now there is nothing to see.
+  if (posix::MonotonicNow() - start < kAcceptBackOff) CHECK_EQ(early, 0u);
   CHECK(rig.RunUntil([&] { return rig.Count(listener, Kind::kAccepted) == 2; }));
 }
 
