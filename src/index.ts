@@ -66,4 +66,20 @@ for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors
 }
 
 /** `import net from 'afunix'`: every name that `net` has, and ours. */
-export default exports as Afunix;
+const net = exports as Afunix;
+
+/** The types that go by `net.Socket` and so on. */
+// eslint-disable-next-line @typescript-eslint/no-namespace
+declare namespace net {
+  type Socket = import('./net').Socket;
+  type Server = import('./net').Server;
+  type AddressInfo = nodeNet.AddressInfo;
+  type BlockList = nodeNet.BlockList;
+  type ListenOptions = import('./server/options').ServerListenOptions;
+  type NetConnectOpts = nodeNet.NetConnectOpts;
+  type ServerOpts = import('./server/options').ServerOptions;
+  type SocketAddress = nodeNet.SocketAddress;
+  type SocketConstructorOpts = import('./socket/options').SocketOptions;
+}
+
+export default net;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { bothFamilies, scenario, type Stage } from './scenario';
-import { inChild, startChild } from '../helpers/child';
+import { type ChildBody, inChild, startChild } from '../helpers/child';
 import { discard, happens, listen, pair, pattern, received, receives } from '../helpers/sockets';
 
 const lifeEvents = ['end', 'finish', 'error', 'close'] as const;
@@ -336,6 +336,78 @@ scenario("destroy() inside 'connection' closes the client", async (stage) => {
   stage.watch(client, 'client', ['connect', 'end', 'error', 'close']);
   await happens(client, 'close');
   assert.deepEqual(stage.lane('client'), [['connect'], ['end'], ['close', false]]);
+});
+
+scenario('what was written before destroy() in the same tick still arrives', async (stage) => {
+  const ways: readonly [string, (socket: Socket) => unknown][] = [
+    ['write and destroy', (socket) => socket.write('text') && socket.destroy()],
+    [
+      'write with a callback and destroy',
+      (socket) => socket.write('text', () => undefined) && socket.destroy(),
+    ],
+    [
+      'several writes and destroy',
+      (socket) => [...'text'].map((letter) => socket.write(letter)) && socket.destroy(),
+    ],
+    ['end and destroy', (socket) => socket.end('text').destroy()],
+    ['a long write and destroy', (socket) => socket.write(pattern(50_000)) && socket.destroy()],
+  ];
+  for (const [label, act] of ways) {
+    const { client, peer } = await pair(stage);
+    client.on('error', () => undefined);
+    const text = received(peer);
+    act(client);
+    const bytes = await text;
+    stage.trace(label, bytes);
+    assert.equal(bytes.length, label.startsWith('a long') ? 50_000 : 4, label);
+  }
+});
+
+scenario('what was written just before the process ended still arrives', async (stage) => {
+  const address = stage.address();
+  let arrival: (text: string) => void = () => undefined;
+  await listen(
+    stage,
+    address,
+    {},
+    (peer) => void received(peer).then((bytes) => arrival(bytes.toString())),
+  );
+  const endings: Record<string, ChildBody> = {
+    'process.exit() after write()': ({ net, address: where }) => {
+      const socket = net.connect(where, () => {
+        socket.write('last words');
+        process.exit(0);
+      });
+    },
+    'process.exit() after write() with a callback': ({ net, address: where }) => {
+      const socket = net.connect(where, () => {
+        socket.write('last words', () => undefined);
+        process.exit(0);
+      });
+    },
+    'process.exit() after end()': ({ net, address: where }) => {
+      const socket = net.connect(where, () => {
+        socket.end('last words');
+        process.exit(0);
+      });
+    },
+    "write() inside 'exit'": ({ net, address: where }) => {
+      const socket = net.connect(where, () => process.exit(0));
+      process.on('exit', () => socket.write('last words'));
+    },
+    'an uncaught exception after write()': ({ net, address: where }) => {
+      const socket = net.connect(where, () => {
+        socket.write('last words');
+        throw new Error('on purpose');
+      });
+    },
+  };
+  for (const [label, body] of Object.entries(endings)) {
+    const text = new Promise<string>((resolve) => (arrival = resolve));
+    const { code } = await inChild(stage, address, body);
+    stage.trace(label, code, await text);
+    assert.equal(await text, 'last words', label);
+  }
 });
 
 scenario("destroy(error) without an 'error' listener is an uncaught exception", async (stage) => {

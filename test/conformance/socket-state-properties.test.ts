@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { bothFamilies, scenario, type Stage } from './scenario';
-import { discard, happens, listen, pair } from '../helpers/sockets';
+import { discard, happens, listen, pair, receives } from '../helpers/sockets';
 
 interface State {
   readonly connecting: boolean;
@@ -319,3 +319,22 @@ scenario('high-water marks given to connect() are kept', async (stage) => {
   assert.equal(client.readableHighWaterMark, 1000);
   assert.equal(client.writableHighWaterMark, 2000);
 });
+
+scenario(
+  'readableDidRead and readableAborted tell whether data was read, and whether all of it',
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    const told = (): boolean[] => [client.readableDidRead, client.readableAborted];
+    stage.trace('client', 'before', told());
+    const first = receives(client, 1);
+    peer.write('x');
+    await first;
+    stage.trace('client', 'after data', told());
+    assert.deepEqual(told(), [true, false]);
+    const closed = happens(client, 'close');
+    client.destroy();
+    await closed;
+    stage.trace('client', 'after destroy', told());
+    assert.deepEqual(told(), [true, true]);
+  },
+);

@@ -302,6 +302,32 @@ scenario("'drain' comes after the callbacks of the writes it is about", async (s
   assert.deepEqual([...order].sort(), ['drain', 'first', 'second']);
 });
 
+scenario(
+  'while the kernel takes everything at once, write() returns true, whatever the mark',
+  async (stage) => {
+    for (const [label, options] of [
+      ['a mark of 10', { writableHighWaterMark: 10 }],
+      ['the default mark', {}],
+    ] as const) {
+      const { client, peer } = await pair(stage, { client: options as object });
+      peer.resume();
+      stage.watch(client, label, ['drain']);
+      const returned = [
+        client.write('more than ten bytes'),
+        client.write('more than ten bytes', () => stage.trace(label, 'callback')),
+        client.write(pattern(16_384)),
+        client.write(pattern(16_384), () => stage.trace(label, 'callback')),
+        client.write(pattern(65_536), () => stage.trace(label, 'callback')),
+        client.writableNeedDrain,
+        client.writableLength,
+      ];
+      stage.trace(label, ...returned);
+      await stage.settled();
+      assert.deepEqual(returned, [true, true, true, true, true, false, 0], label);
+    }
+  },
+);
+
 scenario('before connect, write() returns false at the mark', async (stage) => {
   const address = stage.address();
   await listen(stage, address, {}, (peer) => peer.resume());

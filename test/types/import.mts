@@ -63,3 +63,8 @@ stats().engine = 'epoll';
 net.createTunnel();
 
 export { bytes, constructed, engine, features, list, roundTrips, version, wrote };
+
+// `net.Socket` is a type as well, as it is with `node:net`.
+export function describe(socket: net.Socket, server: net.Server): string {
+  return `${socket.bytesRead} ${String(server.listening)}`;
+}
