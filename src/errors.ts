@@ -33,11 +33,13 @@ function decorate(error: Error, status: number, syscall: string, address?: strin
   decorated.syscall = syscall;
   if (address !== undefined) decorated.address = address;
   const hint = hintFor(decorated.code, syscall, address);
-  if (hint !== undefined) {
-    // Not enumerable: printed errors look like Node's.
-    Object.defineProperty(decorated, 'hint', { value: hint, configurable: true, writable: true });
-  }
+  if (hint !== undefined) addHint(decorated, hint);
   return decorated;
+}
+
+/** Not enumerable: printed errors look like Node's. */
+export function addHint(error: Error, hint: string): void {
+  Object.defineProperty(error, 'hint', { value: hint, configurable: true, writable: true });
 }
 
 /** `connect ENOENT /run/x.sock`: what `net` reports for a connection or a half-open operation. */

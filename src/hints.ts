@@ -70,6 +70,9 @@ function forListen(code: string, address: string): string | undefined {
 export function hintFor(code: string, syscall: string, address?: string): string | undefined {
   if (code === 'EMFILE') return 'this process has no descriptor left (see `ulimit -n`)';
   if (code === 'ENFILE') return 'the system has no descriptor left';
+  if (code === 'EPIPE') return 'the peer has closed its end and will read nothing more';
+  if (code === 'ECONNRESET')
+    return 'the peer closed with bytes of ours unread, or its listener closed before accepting';
   if (address === undefined) return undefined;
   if (code === 'ENAMETOOLONG' || (code === 'EINVAL' && byteLength(address) > LONGEST_NAME)) {
     return `${describe(address)} is ${byteLength(address)} bytes long and the limit is ${LONGEST_NAME}`;

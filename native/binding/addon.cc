@@ -64,9 +64,13 @@ napi_value WithEngine(napi_env env, napi_callback_info info) {
 
 // A name as JavaScript has it: bytes, an abstract one with its leading NUL.
 posix::Result<posix::UnixAddress> ParseAddress(std::string_view bytes, bool padded) {
-  if (bytes.empty() || bytes.front() != '\0') return posix::UnixAddress::Pathname(bytes);
-  const std::string_view name = bytes.substr(1);
-  return padded ? posix::UnixAddress::AbstractPadded(name) : posix::UnixAddress::Abstract(name);
+  const bool abstract = !bytes.empty() && bytes.front() == '\0';
+  auto address = !abstract ? posix::UnixAddress::Pathname(bytes)
+                 : padded  ? posix::UnixAddress::AbstractPadded(bytes.substr(1))
+                           : posix::UnixAddress::Abstract(bytes.substr(1));
+  // libuv, and so `net`, says EINVAL of a name that is too long.
+  if (!address.ok() && address.error().code == ENAMETOOLONG) return posix::Error{EINVAL};
+  return address;
 }
 
 int64_t HandleOrError(posix::Result<int32_t> opened) {

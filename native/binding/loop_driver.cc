@@ -146,6 +146,8 @@ bool LoopDriver::Dispatch(size_t completions) {
     napi_value exception = nullptr;
     if (napi_get_and_clear_last_exception(env_, &exception) != napi_ok) return false;
     if (napi_fatal_exception(env_, exception) != napi_ok || handle_ == nullptr) return false;
+    // 0: no new batch. It may have been a tick behind the finished batch that threw.
+    completions = 0;
   }
 }
 

@@ -39,9 +39,11 @@ inline constexpr size_t kSendAreaSize = 256 * 1024;
 // Parts of a payload handed to one sendmsg.
 inline constexpr size_t kPartsPerSend = 64;
 
-// SO_SNDBUF asked for once large writes fill the queue. The kernel grants at most
-// net.core.wmem_max, and counts double: 416 KiB instead of 208 with its defaults (socket(7)).
-inline constexpr int kBulkSendBuffer = 1024 * 1024;
+// Large writes that found the queue full before SO_SNDBUF is raised to this. Until then write() and
+// 'drain' are as with the kernel's default; the kernel grants at most net.core.wmem_max, and counts
+// double (socket(7)).
+inline constexpr uint32_t kBulkFills = 32;
+inline constexpr int kBulkSendBuffer = 512 * 1024;
 
 // Sends of one payload before others get their turn.
 inline constexpr int kSendBudget = 32;

@@ -88,7 +88,8 @@ class Engine {
   virtual void SetBusyPoll(int32_t handle, int64_t nanoseconds) = 0;
   [[nodiscard]] virtual int64_t BusyPoll() const = 0;
 
-  // Bytes written to this socket that the kernel has not taken yet.
+  // 0 when the kernel has taken everything; else what it has not taken, and what the peer has not
+  // read.
   [[nodiscard]] virtual size_t PendingBytes(int32_t handle) const = 0;
 
   // The descriptor behind a handle, still the engine's; -1 if there is none.

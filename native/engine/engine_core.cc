@@ -98,7 +98,9 @@ void EngineCore::SetBusyPoll(int32_t handle, int64_t nanoseconds) {
 
 size_t EngineCore::PendingBytes(int32_t handle) const {
   const StreamSocket* socket = FindStream(handle);
-  return socket == nullptr ? 0 : socket->write.remaining();
+  if (socket == nullptr || socket->write.empty()) return 0;
+  const auto queued = posix::UnreadByPeer(socket->fd.get());
+  return socket->write.remaining() + (queued.ok() ? queued.value() : 0);
 }
 
 int EngineCore::DescriptorOf(int32_t handle) const {

@@ -88,7 +88,9 @@ bool EpollEngine::AcceptSome(Listener& listener) {
     more = false;
     break;
   }
-  if (shed_because != 0) Complete(listener.handle, CompletionKind::kDropped, shed_because, shed);
+  // A reserve that could not be had before may be there now.
+  if (shed_because == 0) listener.Reserve();
+  if (shed > 0) Complete(listener.handle, CompletionKind::kDropped, shed_because, shed);
   if (!more && !listener.backing_off) listener.ready = false;
   return more;
 }

@@ -68,9 +68,8 @@ int32_t EpollEngine::ContinueWrite(StreamSocket& socket) {
     const auto sent = posix::SendMessage(socket.fd.get(), {parts.data(), count});
     if (!sent.ok()) {
       if (IsFull(sent.error().code)) {
-        if (!socket.send_buffer_raised && !socket.write.is_copy()) {
-          // A bulk writer: twice the queue means half the turns of filling it and sleeping.
-          socket.send_buffer_raised = true;
+        if (!socket.write.is_copy() && ++socket.queue_filled == kBulkFills) {
+          // A bulk writer: a longer queue means fewer turns of filling it and sleeping.
           ++counters_.syscalls;
           if (posix::SetIntOption(socket.fd.get(), SOL_SOCKET, SO_SNDBUF, kBulkSendBuffer).ok()) {
             continue;

@@ -43,8 +43,8 @@ struct StreamSocket final : Endpoint {
   bool writable = false;
   // Writability is among the events asked for.
   bool watches_writable = false;
-  // SO_SNDBUF was raised for bulk writing.
-  bool send_buffer_raised = false;
+  // Times that a large write found the queue full.
+  uint32_t queue_filled = 0;
   // A half-close waits behind the pending write.
   bool shutdown_wanted = false;
   // An error from the kernel that waits for the data before it to be reported.

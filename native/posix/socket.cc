@@ -1,5 +1,8 @@
 #include "posix/socket.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include <fcntl.h>
 
 namespace afunix::posix {
@@ -98,6 +101,12 @@ Result<SocketKind> DescribeSocket(int fd) {
   const Result<int> listening = GetIntOption(fd, SOL_SOCKET, SO_ACCEPTCONN);
   if (!listening.ok()) return listening.error();
   return SocketKind{.type = type.value(), .listening = listening.value() != 0};
+}
+
+Result<size_t> UnreadByPeer(int fd) {
+  int bytes = 0;
+  if (::ioctl(fd, SIOCOUTQ, &bytes) == -1) return LastError();
+  return static_cast<size_t>(bytes);
 }
 
 }  // namespace afunix::posix

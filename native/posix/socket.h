@@ -40,6 +40,10 @@ enum class SocketType : int { kStream = SOCK_STREAM, kSeqpacket = SOCK_SEQPACKET
 // Makes an inherited descriptor what ours are: non-blocking and close-on-exec.
 [[nodiscard]] Status MakeNonBlockingCloseOnExec(int fd);
 
+// Memory of what was sent on `fd` and the peer has not read, in bytes, the kernel's overhead
+// included (SIOCOUTQ, unix(7)).
+[[nodiscard]] Result<size_t> UnreadByPeer(int fd);
+
 // What kind of socket `fd` is, asked of the kernel. ENOTSOCK, EBADF; EAFNOSUPPORT if not AF_UNIX.
 struct SocketKind {
   int type = 0;  // SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM

@@ -7,6 +7,7 @@
  * state and goes on from there: the addon calls `dispatch` again, or a next tick does.
  */
 import { native, type NativeBinding } from '../binding';
+import { errnoException } from '../errors';
 import { receiveArea, slabs } from './chunks';
 import {
   Ask,
@@ -70,23 +71,35 @@ let flushScheduled = false;
 const settled: HandleOwner[] = [];
 let settledCursor = 0;
 
-/** The addon with its engine running; throws the reason if that can't be. */
+/** The addon; its engine has been started. */
 export function engine(): NativeBinding {
   if (native === null) throw new Error('afunix: there is no addon');
-  if (!attached) attach(native);
+  const status = startEngine();
+  if (status !== 0) throw errnoException(status, 'epoll_create1');
   return native;
 }
 
-function attach(binding: NativeBinding): void {
-  const status = binding.attach(
+/** 0, or −errno if there is no descriptor or memory for an engine now; it can be tried again. */
+export function startEngine(): number {
+  if (attached || native === null) return 0;
+  const status = native.attach(
     { completions, submissions, sendArea, receiveArea, slabs, targets, payloads },
     dispatch,
   );
-  if (status !== 0) throw new Error(`afunix: the engine could not be started (${status})`);
+  if (status !== 0) return status;
   attached = true;
-  // What was written in the last tick must not be lost: `net` would have passed it to the kernel at once.
-  process.on('exit', flush);
-  if (defaultBusyPoll > 0) binding.setBusyPoll(-1, defaultBusyPoll);
+  process.on('exit', flushAtExit);
+  if (defaultBusyPoll > 0) native.setBusyPoll(-1, defaultBusyPoll);
+  return 0;
+}
+
+/** There are no more ticks: what is written from now on goes out at once. */
+let exiting = false;
+
+/** What was written in the last tick must not be lost: `net` would have passed it to the kernel at once. */
+function flushAtExit(): void {
+  exiting = true;
+  flush();
 }
 
 let defaultBusyPoll = 0;
@@ -118,6 +131,7 @@ export function submit(handle: number, kind: number, offset: number, length: num
 
 /** Sees to it that what was submitted is flushed, unless whoever is running now will do it anyway. */
 function flushSoon(): void {
+  if (exiting) flush();
   if (inBatch || settling || flushScheduled) return;
   flushScheduled = true;
   process.nextTick(flushTick);
@@ -208,13 +222,14 @@ function hasWork(): boolean {
   return submitted > 0 || settled.length > 0;
 }
 
-/** Called by the addon with a batch, and once more for each exception that came out of it. */
+/** Called by the addon with a batch, and with 0 for each exception that came out of it or of the ticks behind it. */
 function dispatch(count: number): void {
-  if (!inBatch) {
+  if (count > 0) {
     inBatch = true;
     batchCursor = 0;
     batchSize = count;
   }
+  if (!inBatch) return;
   while (batchCursor < batchSize) deliver(batchCursor++ * COMPLETION.width);
   settleAll();
   inBatch = false;

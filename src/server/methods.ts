@@ -6,8 +6,8 @@ import net from 'node:net';
 import { promisify } from 'node:util';
 import { encodeAddress, isAbstract, isPadded, type AbstractLength } from '../address';
 import { backlogOf, isPipeName, normalizeArguments, type LooseOptions } from '../arguments';
-import { engine } from '../engine/engine';
-import { codedError, errnoException, listenException } from '../errors';
+import { engine, startEngine } from '../engine/engine';
+import { addHint, codedError, errnoException, listenException } from '../errors';
 import { listenAsNet } from '../net-twin';
 import type { Connection } from '../socket/connection';
 import { SocketMethods } from '../socket/methods';
@@ -59,11 +59,16 @@ export class ServerMethods extends EventEmitter {
   listen(...args: unknown[]): this {
     const { options, callback } = normalizeArguments(args);
     if (this[kListener] !== null) {
-      throw codedError(
+      const error = codedError(
         Error,
         'ERR_SERVER_ALREADY_LISTEN',
         'Listen method has been called more than once without closing.',
       );
+      addHint(
+        error,
+        'this server listens already: close() it first, or make another one for the other address',
+      );
+      throw error;
     }
     if (belongsToNet(options)) return this.listenElsewhere(args);
     listenTrace?.asyncStart.publish({ server: this, options });
@@ -76,7 +81,10 @@ export class ServerMethods extends EventEmitter {
     if (callback !== null) this.once('listening', callback);
     addAbortSignal(this, options['signal']);
     const backlog = (options['backlog'] as number) || backlogOf(args) || DEFAULT_BACKLOG;
-    if (byDescriptor) {
+    const started = startEngine();
+    if (started < 0) {
+      this.opened(started, byDescriptor ? undefined : path);
+    } else if (byDescriptor) {
       this.opened(engine().adoptListener(fd, backlog), undefined);
     } else {
       this._pipeName = path;

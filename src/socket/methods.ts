@@ -5,8 +5,8 @@ import { Duplex } from 'node:stream';
 import { inspect } from 'node:util';
 import { encodeAddress, isPadded, type AbstractLength } from '../address';
 import { normalizeArguments, unpackArguments, type LooseOptions } from '../arguments';
-import { engine } from '../engine/engine';
-import { codedError, errnoException } from '../errors';
+import { engine, startEngine } from '../engine/engine';
+import { addHint, codedError, errnoException } from '../errors';
 import { connectAsNet, connectNowhere } from '../net-twin';
 import type { ServerMethods } from '../server/methods';
 import {
@@ -43,6 +43,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
   /** Of Readable and Writable: both as they were when new, listeners and encoding kept. */
   declare _undestroy: () => void;
   /** Read by several libraries as well; these fields are as old as streams. */
+  declare readonly _readableState: { dataEmitted: boolean };
   declare readonly _writableState: { readonly defaultEncoding: BufferEncoding };
   declare connecting: boolean;
   declare timeout?: number;
@@ -94,6 +95,11 @@ export class SocketMethods extends Duplex implements ConnectionUser {
     const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
     const address = encodeAddress(path);
     const connection = this[kConnection];
+    const started = startEngine();
+    if (started < 0) {
+      this.destroy(errnoException(started, 'connect', path));
+      return;
+    }
     const status =
       connection === null
         ? engine().connect(address, padded, patience)
@@ -201,6 +207,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
       this.readableEncoding === null &&
       this.listenerCount('data') > 0
     ) {
+      this._readableState.dataEmitted = true;
       this.emit('data', chunk);
     } else if (!this.push(chunk)) {
       this[kConnection]?.readStop();
@@ -275,8 +282,12 @@ export class SocketMethods extends Duplex implements ConnectionUser {
   }
 
   // `net.Socket` has one of its own, which libraries look for and patch.
-  override end(...args: unknown[]): this {
-    return Reflect.apply(super.end as (...forwarded: unknown[]) => this, this, args);
+  override end(data?: unknown, encoding?: unknown, callback?: unknown): this {
+    return Reflect.apply(super.end as (...forwarded: unknown[]) => this, this, [
+      data,
+      encoding,
+      callback,
+    ]);
   }
 
   override _write(
@@ -549,6 +560,10 @@ function writeAfterEnd(
   }
   const done = typeof encoding === 'function' ? encoding : callback;
   const error = codedError(Error, 'EPIPE', 'This socket has been ended by the other party');
+  addHint(
+    error,
+    'the peer sent its end, so this socket ended too; `allowHalfOpen: true` prevents that',
+  );
   if (typeof done === 'function') process.nextTick(done, error);
   this.destroy(error);
   return false;

@@ -69,14 +69,12 @@ const socketMembers = [
 
 const serverMembers: readonly PropertyKey[] = [
   'constructor',
-  '_listen2',
   'listen',
   'listening',
   'address',
   'getConnections',
   'close',
   '_emitCloseIfDrained',
-  '_setupWorker',
   'ref',
   'unref',
   Symbol.asyncDispose,

@@ -13,6 +13,9 @@ interface Parameters {
   readonly address: string;
 }
 
+/** Starting a process takes long where there are many. */
+const patient = { limit: 60_000 };
+
 type Body = (context: PartnerContext<Parameters>) => unknown;
 
 /** Runs the body in a child, traces all that it tells, and returns its exit code. */
@@ -27,20 +30,28 @@ async function traceChild(stage: Stage, body: Body): Promise<number | null> {
 
 /** The process must end by itself, with nothing wrong, and must have told this last. */
 function endsByItself(name: string, expected: readonly unknown[], body: Body): void {
-  scenario(name, async (stage) => {
-    const code = await traceChild(stage, body);
-    assert.equal(code, 0);
-    assert.deepEqual(stage.lane('child').flat(), expected);
-  });
+  scenario(
+    name,
+    async (stage) => {
+      const code = await traceChild(stage, body);
+      assert.equal(code, 0);
+      assert.deepEqual(stage.lane('child').flat(), expected);
+    },
+    patient,
+  );
 }
 
 /** The process must end with this code, which it chose itself inside a callback. */
 function leavesInside(name: string, body: Body): void {
-  scenario(`process.exit() inside ${name}`, async (stage) => {
-    const code = await traceChild(stage, body);
-    assert.equal(code, 42);
-    assert.deepEqual(stage.lane('child').at(-1), ['exit', 42]);
-  });
+  scenario(
+    `process.exit() inside ${name}`,
+    async (stage) => {
+      const code = await traceChild(stage, body);
+      assert.equal(code, 42);
+      assert.deepEqual(stage.lane('child').at(-1), ['exit', 42]);
+    },
+    patient,
+  );
 }
 
 endsByItself('a server that was never told to listen holds nothing', ['exit'], ({ net, tell }) => {

@@ -93,11 +93,20 @@ export function startChild(
   assert.ok(output !== null && child.stderr !== null);
   output.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const limit = setTimeout(() => child.kill('SIGKILL'), options.limit ?? defaultLimit);
+  // In steps, each of which counts once: a machine that stood still meanwhile has not used up the limit.
+  const steps = 25;
+  let step = 0;
+  const limit = setInterval(
+    () => {
+      step += 1;
+      if (step === steps) child.kill('SIGKILL');
+    },
+    (options.limit ?? defaultLimit) / steps,
+  );
   stage.defer(() => child.kill('SIGKILL'));
 
   const outcome = happens(child, 'close').then(([code, signal]): Outcome => {
-    clearTimeout(limit);
+    clearInterval(limit);
     return { code: code as number | null, signal: signal as NodeJS.Signals | null, stdout, stderr };
   });
   const said = (line: string): Promise<void> =>

@@ -1,6 +1,6 @@
 /** What afunix has and `node:net` does not: features, counters, settings, pairs, and the fallback without an addon. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import net, { configure, features, socketpair, stats } from 'afunix';
@@ -235,6 +235,57 @@ test('a connectTimeout that is no time is refused at once', (t) => {
       { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' },
       String(connectTimeout),
     );
+  }
+});
+
+test('a connectTimeout without end, or nearly, waits for room', async (t) => {
+  for (const connectTimeout of [Infinity, Number.MAX_SAFE_INTEGER, 1e300]) {
+    const path = address(t);
+    const server = await fullServer(t, path);
+    const socket = net.connect({ path, connectTimeout });
+    t.after(() => socket.destroy());
+    const outcome = new Promise<string>((resolve) => {
+      socket.once('connect', () => resolve('connected'));
+      socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
+    });
+    // It has been refused once when something else of this thread could be done meanwhile.
+    await happens(net.connect({ path, connectTimeout: 0 }), 'error').then(([error]) => {
+      assert.equal((error as NodeJS.ErrnoException).code, 'EAGAIN');
+    });
+    server.accept();
+    assert.equal(await outcome, 'connected', String(connectTimeout));
+  }
+});
+
+/** A server whose backlog is full, until it is told to accept. */
+async function fullServer(t: TestContext, path: string): Promise<{ accept(): void }> {
+  const program = `
+    const server = require('node:net').createServer((socket) => socket.resume());
+    server.listen({ path: process.argv[1], backlog: 1 }, () => {
+      const fs = require('node:fs');
+      fs.writeSync(1, 'ready');
+      fs.readSync(0, Buffer.alloc(1));
+    });
+  `;
+  const child = spawn(process.execPath, ['-e', program, path], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  await happens(child.stdout, 'data');
+  // The kernel lets one more wait than the backlog says.
+  for (let i = 0; i < 2; i += 1) {
+    const filler = net.connect(path);
+    t.after(() => filler.destroy());
+    await happens(filler, 'connect');
+  }
+  return { accept: () => void child.stdin.write('\n') };
+}
+
+test('a busyPoll that is no time is refused at once', () => {
+  for (const busyPoll of [-1, 1_000_001, Number.NaN, '50' as unknown as number]) {
+    const outOfRange = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
+    assert.throws(() => new net.Socket({ busyPoll }), outOfRange, `socket ${String(busyPoll)}`);
+    assert.throws(() => net.createServer({ busyPoll }), outOfRange, `server ${String(busyPoll)}`);
   }
 });
 

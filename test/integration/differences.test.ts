@@ -39,6 +39,7 @@ test('net has a _handle, afunix has none', async (t) => {
     for (const object of [client, peer, server]) {
       assert.equal('_handle' in object, name === 'node:net', name);
     }
+    assert.equal('_workers' in server, name === 'node:net', name);
   }
 });
 

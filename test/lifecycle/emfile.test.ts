@@ -51,7 +51,7 @@ function startServer(t: TestContext, address: string, filled: boolean): LoneProc
       });
       const fill = (room: number): void => {
         try {
-          for (;;) filling.push(fs.openSync('/dev/null'));
+          for (;;) filling.push(fs.openSync('/dev/null', 'r'));
         } catch {
           for (const fd of filling.splice(0, room)) fs.closeSync(fd);
         }
@@ -287,7 +287,7 @@ for (const [name, attempt] of Object.entries(attempts)) {
           const begin = (): void => {
             const filling: number[] = [];
             try {
-              for (;;) filling.push(fs.openSync('/dev/null'));
+              for (;;) filling.push(fs.openSync('/dev/null', 'r'));
             } catch {
               // Full.
             }

@@ -148,14 +148,28 @@ TEST("a payload that the kernel has no memory for waits and goes on by itself") 
   on_send = {};
 }
 
+TEST("waiting for memory does not spin") {
+  EngineRig rig;
+  auto connection = rig.Make();
+  constexpr int kEndless = 1'000'000;
+  on_send = {.error = ENOBUFS, .times = kEndless};
+  CHECK_EQ(rig.Write(connection.handle, "x"), kPending);
+  const int64_t start = posix::MonotonicNow();
+  while (posix::MonotonicNow() - start < 100'000'000) rig.Round(50);
+  CHECK(kEndless - on_send.times < 200);
+  on_send = {};
+  CHECK_EQ(rig.Await(connection.handle, Kind::kWritten).result, 0);
+}
+
 TEST("an error in the middle of a payload is told, and the connection can still be read") {
   EngineRig rig;
   auto connection = rig.Make();
-  CHECK_EQ(rig.WritePayload(connection.handle, {test::Pattern(1 << 20)}), kPending);
+  CHECK_EQ(rig.WritePayload(connection.handle, {test::Pattern(16 << 20)}), kPending);
   REQUIRE_OK(posix::Send(connection.peer.get(), Bytes("hello")));
   on_send = {.error = EPIPE, .times = 1};
   (void)test::Drain(connection.peer);
   CHECK_EQ(rig.Await(connection.handle, Kind::kWritten).result, -EPIPE);
+  on_send = {};
   CHECK(!rig.engine().KeepsAlive());
   rig.ReadStart(connection.handle);
   CHECK(rig.RunUntil([&] { return rig.TakeReceived(connection.handle) == "hello"; }));

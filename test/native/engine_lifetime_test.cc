@@ -78,7 +78,7 @@ TEST("a connection is closed while a write waits") {
   for (const bool payload : {false, true}) {
     EngineRig rig;
     auto connection = rig.Make();
-    const std::string much = test::Pattern(4 << 20);
+    const std::string much = test::Pattern(16 << 20);
     if (payload) {
       CHECK_EQ(rig.WritePayload(connection.handle, {much}), kPending);
     } else {
@@ -459,7 +459,7 @@ TEST("shutting down closes everything in any state, twice does no harm") {
   auto reading = rig.Make();
   rig.ReadStart(reading.handle);
   auto writing = rig.Make();
-  CHECK_EQ(rig.WritePayload(writing.handle, {test::Pattern(4 << 20)}), kPending);
+  CHECK_EQ(rig.WritePayload(writing.handle, {test::Pattern(16 << 20)}), kPending);
   auto closing = rig.Make();
   rig.Close(closing.handle);
   rig.engine().SetBusyPoll(reading.handle, 1000);

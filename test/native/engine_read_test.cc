@@ -271,8 +271,7 @@ TEST("one connection that never stops sending does not keep the others waiting")
     (void)posix::Send(busy.peer.get(), Bytes(flood));
     SendAll(quiet.peer, "q");
     const size_t before = rig.ReceivedSize(quiet.handle);
-    rig.Round();
-    rig.Round();
+    for (int round = 0; round <= kCollectionsUnasked; ++round) rig.Round();
     CHECK_EQ(rig.ReceivedSize(quiet.handle), before + 1);
   }
 }

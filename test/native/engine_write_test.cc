@@ -184,10 +184,25 @@ TEST("a payload longer than the send budget goes on in the next collections") {
   CHECK_EQ(rig.Await(connection.handle, Kind::kWritten).result, 0);
 }
 
+TEST("a send buffer that its user made large is not made smaller by bulk writing") {
+  if (!test::IsRoot()) {
+    check::Note("needs root to exceed net.core.wmem_max");
+    return;
+  }
+  EngineRig rig;
+  auto pair = posix::SocketPair(posix::SocketType::kStream).value();
+  REQUIRE_OK(posix::SetIntOption(pair[0].get(), SOL_SOCKET, SO_SNDBUFFORCE, 8 << 20));
+  const int size = posix::GetIntOption(pair[0].get(), SOL_SOCKET, SO_SNDBUF).value();
+  const int32_t handle = rig.engine().Adopt(std::move(pair[0])).value();
+  CHECK_EQ(rig.WritePayload(handle, {test::Pattern(64 << 20)}), kPending);
+  const int descriptor = rig.engine().DescriptorOf(handle);
+  CHECK(posix::GetIntOption(descriptor, SOL_SOCKET, SO_SNDBUF).value() >= size);
+}
+
 TEST("a payload whose buffer is gone fails, and the connection lives") {
   EngineRig rig;
   auto connection = rig.Make();
-  CHECK_EQ(rig.WritePayload(connection.handle, {test::Pattern(4 << 20)}), kPending);
+  CHECK_EQ(rig.WritePayload(connection.handle, {test::Pattern(16 << 20)}), kPending);
   rig.LosePayload(connection.handle);
   CHECK(rig.RunUntil([&] {
     (void)Drain(connection.peer);
@@ -200,7 +215,7 @@ TEST("a payload whose buffer is gone fails, and the connection lives") {
 TEST("a second payload, or bytes behind a payload, are refused while it is under way") {
   EngineRig rig;
   auto connection = rig.Make();
-  CHECK_EQ(rig.WritePayload(connection.handle, {test::Pattern(4 << 20)}), kPending);
+  CHECK_EQ(rig.WritePayload(connection.handle, {test::Pattern(16 << 20)}), kPending);
   CHECK_EQ(rig.Submit(connection.handle, SubmissionKind::kWritePayload, 0, 5), -EALREADY);
   CHECK_EQ(rig.Write(connection.handle, "x"), -EALREADY);
 }
@@ -308,7 +323,7 @@ TEST("an echo of everything, both ways at once, loses nothing") {
   const int32_t server = rig.engine().Adopt(std::move(pair[1])).value();
   rig.ReadStart(client);
   rig.ReadStart(server);
-  const std::string all = test::Pattern(4 << 20);
+  const std::string all = test::Pattern(16 << 20);
   size_t sent = 0;
   bool client_busy = false;
   bool server_busy = false;

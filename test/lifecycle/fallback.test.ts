@@ -1,0 +1,133 @@
+/** Without the addon `afunix` is `node:net`, and says why. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { type Afunix, runLone } from '../helpers/lone-process';
+import { freshDirectory, freshPath } from '../helpers/socket-paths';
+
+/** Files that are no addon, and what is said of them. */
+const addons: Readonly<Record<string, { content?: string; reason: RegExp }>> = {
+  'a file that is not there': { reason: /Cannot find module .*missing\.node/ },
+  'a file that is not an addon': { content: 'not at all', reason: /missing\.node.*(short|header)/ },
+};
+
+interface Context {
+  readonly net: Afunix;
+  readonly require: NodeJS.Require;
+  readonly address: string;
+  say(line: unknown): void;
+}
+
+/** `body` runs in another process, without an addon, and uses nothing else from this file. */
+function withoutAddon(
+  t: TestContext,
+  body: (context: Context) => unknown,
+  addon = join(freshDirectory(t), 'missing.node'),
+): Promise<readonly string[]> {
+  const parameters = { address: freshPath(t), body: `(${String(body)})` };
+  return runLone(
+    t,
+    parameters,
+    ({ net, require, parameters, say }) => {
+      const { runInThisContext } = require('node:vm') as typeof import('node:vm');
+      const body = runInThisContext(parameters.body) as (context: Context) => unknown;
+      return body({ net, require, address: parameters.address, say });
+    },
+    { env: { AFUNIX_ADDON: addon } },
+  );
+}
+
+for (const [name, { content, reason }] of Object.entries(addons)) {
+  test(`features() says why, of ${name}`, async (t) => {
+    const addon = join(freshDirectory(t), 'missing.node');
+    if (content !== undefined) writeFileSync(addon, content);
+    const [line = ''] = await withoutAddon(
+      t,
+      ({ net, say }) => say(JSON.stringify(net.features())),
+      addon,
+    );
+    const features = JSON.parse(line) as ReturnType<Afunix['features']>;
+    assert.equal(features.engine, 'net');
+    assert.equal(features.addon.available, false);
+    assert.match(features.addon.reason ?? '', /^the addon could not be loaded: /);
+    assert.match(features.addon.reason ?? '', reason);
+    assert.ok(!(features.addon.reason ?? '').includes('\n'));
+    assert.equal(features.busyPoll.available, false);
+    assert.equal(features.busyPoll.reason, features.addon.reason);
+    assert.equal(features.ioUring.available, false);
+    assert.equal(typeof features.ioUring.reason, 'string');
+  });
+}
+
+test('the path forms work, and are node:net', async (t) => {
+  const lines = await withoutAddon(t, ({ net, require, address, say }) => {
+    const nodeNet = require('node:net') as typeof import('node:net');
+    say(net.Socket === (nodeNet.Socket as unknown) && net.Server === (nodeNet.Server as unknown));
+    const server = net.createServer((peer) => {
+      say(peer instanceof nodeNet.Socket);
+      peer.pipe(peer);
+    });
+    server.listen(address, () => {
+      const client = net.connect(address, () => client.end('hello'));
+      client.on('data', (chunk) => say(chunk));
+      client.on('close', () => {
+        server.close();
+        const again = net.createConnection({ path: address });
+        again.on('error', ({ code }: NodeJS.ErrnoException) => say(code));
+      });
+    });
+    say(server instanceof nodeNet.Server);
+  });
+  assert.deepEqual(lines, ['true', 'true', 'true', 'hello', 'ENOENT']);
+});
+
+test('stats() counts nothing, configure() and bad values in the environment do no harm', async (t) => {
+  const lines = await withoutAddon(t, ({ net, address, say }) => {
+    net.configure({ busyPoll: 50, engine: 'epoll' });
+    const server = net.createServer((peer) => peer.end('x'));
+    server.listen(address, () => {
+      const client = net.connect(address).resume();
+      client.on('close', () => {
+        server.close();
+        say(JSON.stringify(net.stats()));
+      });
+    });
+  });
+  assert.deepEqual(JSON.parse(lines[0] ?? ''), {
+    engine: 'net',
+    connected: 0,
+    accepted: 0,
+    bytesRead: 0,
+    bytesWritten: 0,
+    wakeups: 0,
+    completions: 0,
+    flushes: 0,
+    syscalls: 0,
+  });
+});
+
+test('what needs the addon throws an error that says why', async (t) => {
+  const lines = await withoutAddon(t, ({ net, say }) => {
+    try {
+      net.socketpair();
+      say('no error');
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      say(code);
+      say(message);
+    }
+  });
+  assert.match(lines[0] ?? '', /^ERR_AFUNIX_/);
+  assert.match(lines[1] ?? '', /the addon could not be loaded: Cannot find module/);
+});
+
+test('ES modules see the same', async (t) => {
+  const lines = await withoutAddon(t, async ({ net, say }) => {
+    const dynamic = new Function('name', 'return import(name)') as (name: string) => Promise<Afunix>;
+    const imported = await dynamic(require.resolve('afunix').replace(/js$/, 'mjs'));
+    say(imported.features().engine);
+    say(imported.Socket === net.Socket);
+  });
+  assert.deepEqual(lines, ['net', 'true']);
+});
