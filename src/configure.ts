@@ -45,6 +45,9 @@ function checkBusyPoll(name: string, value: unknown): number {
 /** Sets how this thread's sockets work. Settings that are left out stay. */
 export function configure(configuration: Configuration): void {
   const { engine, busyPoll } = configuration;
+  // All of it is looked at before any of it is set.
+  const polling =
+    busyPoll === undefined ? undefined : checkBusyPoll('configuration.busyPoll', busyPoll);
   if (engine !== undefined) {
     const checked = checkEngine('configuration.engine', engine);
     if (isAttached() && checked !== wanted) {
@@ -56,9 +59,7 @@ export function configure(configuration: Configuration): void {
     }
     wanted = checked;
   }
-  if (busyPoll !== undefined) {
-    setDefaultBusyPoll(checkBusyPoll('configuration.busyPoll', busyPoll));
-  }
+  if (polling !== undefined) setDefaultBusyPoll(polling);
 }
 
 /** The engine that runs, and why it isn't another. */

@@ -224,11 +224,13 @@ test('timers, immediates, files, processes, and TCP go on while it polls and whi
     });
     const immediates = new Promise<void>((resolve) => {
       let turns = 0;
+      // eslint-disable-next-line @typescript-eslint/no-meaningless-void-operator -- programs under test do such things
       const turn = (): void => void ((turns += 1) === 20 ? resolve() : setImmediate(turn));
       turn();
     });
     const file = fs.promises.readFile('/proc/self/status');
     const child = new Promise<void>((resolve, reject) =>
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- programs under test do such things
       execFile('true', (error) => (error === null ? resolve() : reject(error))),
     );
     const signal = new Promise<void>((resolve) => process.once('SIGUSR2', () => resolve()));

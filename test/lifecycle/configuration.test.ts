@@ -15,7 +15,10 @@ interface Failure {
 function assertOutOfRange(error: unknown, name: string, value: unknown): void {
   const { code, name: kind, message } = error as Failure;
   assert.deepEqual({ code, kind }, { code: 'ERR_OUT_OF_RANGE', kind: 'RangeError' });
-  assert.ok(message.includes(`"${name}"`) && message.endsWith(`Received ${String(value)}`), message);
+  assert.ok(
+    message.includes(`"${name}"`) && message.endsWith(`Received ${String(value)}`),
+    message,
+  );
 }
 
 const unusable: readonly unknown[] = [-1, NaN, Infinity, 1_000_001, '50', null, {}, true, 1n];
@@ -166,7 +169,14 @@ test('features() tells what is there without starting anything', async (t) => {
     const { readdirSync } = process.getBuiltinModule('node:fs');
     const before = readdirSync('/proc/self/fd').length;
     const { addon, busyPoll, abstractNames, abstractLength } = net.features();
-    say(JSON.stringify([addon, busyPoll, abstractNames, ['exact', 'padded'].includes(abstractLength)]));
+    say(
+      JSON.stringify([
+        addon,
+        busyPoll,
+        abstractNames,
+        ['exact', 'padded'].includes(abstractLength),
+      ]),
+    );
     say(JSON.stringify(Object.values(net.stats()).slice(1)));
     say(readdirSync('/proc/self/fd').length - before);
   });

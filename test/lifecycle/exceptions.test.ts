@@ -319,6 +319,7 @@ test('anything can be thrown', async (t) => {
     const caught: unknown[] = [];
     const server = net.createServer((peer) => {
       peer.on('data', (chunk: Buffer) => {
+        // eslint-disable-next-line @typescript-eslint/only-throw-error -- programs under test do such things
         throw values[chunk[0] ?? 0];
       });
       peer.on('close', () => {
@@ -347,6 +348,7 @@ test("an exception in 'uncaughtException' itself ends the process with code 7", 
     process.on('uncaughtException', () => {
       throw new Error('the second');
     });
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-return -- programs under test do such things
     const server = net.createServer((peer) => peer.on('data', () => JSON.parse('{')));
     server.listen(parameters.address);
     net.connect(parameters.address).write('x');

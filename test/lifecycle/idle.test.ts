@@ -126,6 +126,7 @@ const states: Readonly<Record<string, State>> = {
     // It looks again every 50 ms: what it takes is an alarm, an attempt, and setting the next alarm.
     calls: 150,
     enter: ({ net, address, idle }) => {
+      // eslint-disable-next-line @typescript-eslint/no-require-imports -- programs under test do such things
       const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads');
       const program = `
         const { parentPort, workerData } = require('node:worker_threads');

@@ -74,6 +74,7 @@ async function perform(t: TestContext, place: string): Promise<Seen[]> {
         const server: Server = net.createServer((peer) => {
           accepted += 1;
           keep(peer);
+          // eslint-disable-next-line @typescript-eslint/no-meaningless-void-operator -- programs under test do such things
           peer.on('data', (chunk) => void (peer.writable && peer.write(chunk)));
         });
         server.listen(address);

@@ -54,7 +54,9 @@ test('four workers talk with the main thread, both ways at once', async (t) => {
   await happens(server, 'listening');
   const workers = [1, 2, 3, 4].map((number) =>
     startWorker(t, join(directory, String(number)), ({ net, address, tell }) => {
+      // eslint-disable-next-line @typescript-eslint/no-require-imports -- programs under test do such things
       const { createHash } = require('node:crypto') as typeof import('node:crypto');
+      // eslint-disable-next-line @typescript-eslint/no-require-imports -- programs under test do such things
       const { dirname, join } = require('node:path') as typeof import('node:path');
       const echo = net.createServer((peer) => {
         peer.pipe(peer);

@@ -85,7 +85,7 @@ test('a small chunk keeps at most 8 KiB from being collected, any chunk at most 
 });
 
 test('under a reader that stops, no more is received than the mark and one read', async () => {
-  const [sender, receiver] = afunix.socketpair({ readableHighWaterMark: 16_384 } as object);
+  const [sender, receiver] = afunix.socketpair({ readableHighWaterMark: 16_384 });
   const block = Buffer.alloc(64 * 1024, 1);
   receiver.on('readable', () => undefined);
   for (let i = 0; i < 200; i += 1) {
