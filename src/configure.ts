@@ -1,4 +1,5 @@
 /** Settings of this thread, from `configure()` and from the environment. */
+import { checkBusyPoll } from './busy-poll';
 import { codedError } from './errors';
 import { isAttached, setDefaultBusyPoll } from './engine/engine';
 
@@ -12,8 +13,6 @@ export interface Configuration {
 }
 
 const ENGINES: readonly unknown[] = ['epoll', 'io_uring', 'auto'];
-/** A second: longer than that isn't polling but burning. */
-const LONGEST_BUSY_POLL = 1_000_000;
 
 export interface EngineChoice {
   engine: 'epoll';
@@ -34,12 +33,6 @@ function invalid(name: string, value: unknown, what: string): Error {
 function checkEngine(name: string, value: unknown): EngineName {
   if (!ENGINES.includes(value)) throw invalid(name, value, "'epoll', 'io_uring' or 'auto'");
   return value as EngineName;
-}
-
-function checkBusyPoll(name: string, value: unknown): number {
-  const valid = typeof value === 'number' && value >= 0 && value <= LONGEST_BUSY_POLL;
-  if (!valid) throw invalid(name, value, `microseconds from 0 to ${LONGEST_BUSY_POLL}`);
-  return value;
 }
 
 /** Sets how this thread's sockets work. Settings that are left out stay. */

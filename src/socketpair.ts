@@ -13,7 +13,7 @@ export function socketpair(options: SocketOptions = {}): [Socket, Socket] {
   if (native === null) {
     throw codedError(
       Error,
-      'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
+      'ERR_AFUNIX_NO_ADDON',
       `socketpair() needs the addon: ${missingBecause ?? ''}`,
     );
   }

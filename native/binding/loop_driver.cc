@@ -93,7 +93,8 @@ void LoopDriver::Run() {
   engine_->SetAttended(true);
   const int64_t patience = std::max(engine_->BusyPoll(), busy_poll_);
   const int64_t started = patience > 0 ? posix::MonotonicNow() : 0;
-  int64_t last_event = started;
+  // A stretch that goes on counts from the event before it.
+  if (!std::exchange(stretching_, false)) last_event_ = started;
   bool stretched = false;
   int round = 0;
   size_t told = 0;
@@ -102,8 +103,8 @@ void LoopDriver::Run() {
     if (completions > 0) {
       if (!Dispatch(completions)) break;
       if (patience > 0) {
-        last_event = posix::MonotonicNow();
-        stretched = last_event - started > kLongestStretch;
+        last_event_ = posix::MonotonicNow();
+        stretched = last_event_ - started > kLongestStretch;
         if (stretched) break;
         continue;
       }
@@ -115,13 +116,14 @@ void LoopDriver::Run() {
     if (engine_->HasWork() && ++round < kRounds) continue;
     if (patience == 0) break;
     const int64_t now = posix::MonotonicNow();
-    if (now - last_event > patience || !engine_->KeepsAlive()) break;
+    if (now - last_event_ > patience || !engine_->KeepsAlive()) break;
     stretched = now - started > kLongestStretch;
     if (stretched) break;
     Relax();
   }
   if (handle_ == nullptr) return;
   engine_->SetAttended(false);
+  stretching_ = stretched;
   if (stretched || engine_->HasWork()) engine_->Wake();
   UpdateReference();
 }

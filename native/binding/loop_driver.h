@@ -43,6 +43,9 @@ class LoopDriver {
   Reference resource_;
   napi_async_context context_ = nullptr;
   int64_t busy_poll_ = 0;
+  // Busy polling was only interrupted, for the sake of timers.
+  bool stretching_ = false;
+  int64_t last_event_ = 0;
   bool referenced_ = false;
 };
 

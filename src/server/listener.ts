@@ -4,10 +4,13 @@ import { engine, flush, own, submit, type HandleOwner } from '../engine/engine';
 import { Ask } from '../engine/records';
 import { Connection } from '../socket/connection';
 
-/** The server, as its listener sees it. */
+export const onAccept = Symbol('onAccept');
+export const onDrop = Symbol('onDrop');
+
+/** The server, as its listener sees it. Symbols, because a server's names belong to its users. */
 export interface ListenerUser {
-  accept(connection: Connection): void;
-  dropped(status: number, count: number): void;
+  [onAccept](connection: Connection): void;
+  [onDrop](status: number, count: number): void;
 }
 
 export class Listener extends AsyncResource implements HandleOwner {
@@ -52,7 +55,7 @@ export class Listener extends AsyncResource implements HandleOwner {
 
   onDropped(status: number, count: number): void {
     const { user } = this;
-    if (user !== null) this.runInAsyncScope(() => user.dropped(status, count));
+    if (user !== null) this.runInAsyncScope(() => user[onDrop](status, count));
   }
 
   // A listener neither reads nor writes; closing needs no answer.
@@ -68,5 +71,5 @@ export class Listener extends AsyncResource implements HandleOwner {
 }
 
 function accept(this: ListenerUser, connection: Connection): void {
-  this.accept(connection);
+  this[onAccept](connection);
 }

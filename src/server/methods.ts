@@ -12,10 +12,12 @@ import { listenAsNet } from '../net-twin';
 import type { Connection } from '../socket/connection';
 import { SocketMethods } from '../socket/methods';
 import { AcceptedOptions, Socket } from '../socket/socket';
-import { Listener } from './listener';
+import { Listener, onAccept, onDrop } from './listener';
 import type { ServerOptions } from './options';
 
 export const kListener = Symbol('listener');
+const kElsewhere = Symbol('elsewhere');
+const kOpened = Symbol('opened');
 export const kServerOptions = Symbol('options');
 
 /** The kernel rounds it up to 512. */
@@ -70,36 +72,36 @@ export class ServerMethods extends EventEmitter {
       );
       throw error;
     }
-    if (belongsToNet(options)) return this.listenElsewhere(args);
+    if (belongsToNet(options)) return this[kElsewhere](args);
     listenTrace?.asyncStart.publish({ server: this, options });
     const { fd, path } = options as { fd?: number; path: string };
     const byDescriptor = typeof fd === 'number' && fd >= 0;
     if (!byDescriptor && isAbstract(path) && (options['readableAll'] || options['writableAll'])) {
       // Throws what `net` throws.
-      return this.listenElsewhere(args);
+      return this[kElsewhere](args);
     }
     if (callback !== null) this.once('listening', callback);
     addAbortSignal(this, options['signal']);
     const backlog = (options['backlog'] as number) || backlogOf(args) || DEFAULT_BACKLOG;
     const started = startEngine();
     if (started < 0) {
-      this.opened(started, byDescriptor ? undefined : path);
+      this[kOpened](started, byDescriptor ? undefined : path);
     } else if (byDescriptor) {
-      this.opened(engine().adoptListener(fd, backlog), undefined);
+      this[kOpened](engine().adoptListener(fd, backlog), undefined);
     } else {
       this._pipeName = path;
-      this.opened(openListener(path, backlog, options), path);
+      this[kOpened](openListener(path, backlog, options), path);
     }
     return this;
   }
 
   /** Ports, hosts, what `net` refuses, and cluster workers, whose listeners their primary opens. */
-  private listenElsewhere(args: readonly unknown[]): this {
+  private [kElsewhere](args: readonly unknown[]): this {
     listenAsNet(this, ServerMethods.prototype, this[kServerOptions], this._unref, args);
     return this;
   }
 
-  private opened(handle: number, path: string | undefined): void {
+  private [kOpened](handle: number, path: string | undefined): void {
     if (handle < 0) {
       // libuv says EACCES for a missing directory; what the kernel said is the cause.
       const missing = path !== undefined && handle === ENOENT;
@@ -117,7 +119,7 @@ export class ServerMethods extends EventEmitter {
   }
 
   /** A connection came in. */
-  accept(connection: Connection): void {
+  [onAccept](connection: Connection): void {
     if (this.maxConnections && this._connections >= this.maxConnections) {
       this.emit('drop');
       connection.close(() => undefined);
@@ -141,7 +143,7 @@ export class ServerMethods extends EventEmitter {
   }
 
   /** The kernel or the descriptor table refused `count` connections. */
-  dropped(status: number, count: number): void {
+  [onDrop](status: number, count: number): void {
     for (let i = 0; i < Math.max(count, 1); ++i) {
       this.emit('drop', errnoException(status, 'accept', this._pipeName));
     }

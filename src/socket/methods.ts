@@ -34,6 +34,11 @@ export const kBytesWritten = Symbol('bytesWritten');
 export const kPendingSeen = Symbol('pending bytes seen');
 
 export const kAttach = Symbol('attach');
+// Methods of ours: a name would be in the way of a subclass that uses it.
+const kOpen = Symbol('open');
+const kElsewhere = Symbol('elsewhere');
+const kReadOn = Symbol('read on');
+const kWriteShort = Symbol('write short');
 const kAddress = Symbol('address');
 
 /** Milliseconds. */
@@ -71,7 +76,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
     const args = unpackArguments(given);
     const { options, callback } = normalizeArguments(args);
     const path = options['path'];
-    if (typeof path !== 'string' || path === '') return this.connectElsewhere(args);
+    if (typeof path !== 'string' || path === '') return this[kElsewhere](args);
     if (callback !== null) this.once('connect', callback);
     // After an end it may be writeAfterEnd.
     if (this.write !== SocketMethods.prototype.write) this.write = SocketMethods.prototype.write;
@@ -79,11 +84,11 @@ export class SocketMethods extends Duplex implements ConnectionUser {
     this._unrefTimer();
     this.connecting = true;
     this.emit('connectionAttempt', path, undefined, undefined);
-    this.openConnection(path, options);
+    this[kOpen](path, options);
     return this;
   }
 
-  private openConnection(path: string, options: LooseOptions): void {
+  private [kOpen](path: string, options: LooseOptions): void {
     const patience = options['connectTimeout'] ?? DEFAULT_CONNECT_TIMEOUT;
     if (typeof patience !== 'number' || !(patience >= 0)) {
       throw codedError(
@@ -92,6 +97,8 @@ export class SocketMethods extends Duplex implements ConnectionUser {
         `The value of "options.connectTimeout" is out of range. It must be a non-negative number of milliseconds. Received ${inspect(patience)}`,
       );
     }
+    // What the engine counts in nanoseconds has to fit; this is 24 days.
+    const limited = Math.min(patience, 2 ** 31);
     const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
     const address = encodeAddress(path);
     const connection = this[kConnection];
@@ -102,8 +109,8 @@ export class SocketMethods extends Duplex implements ConnectionUser {
     }
     const status =
       connection === null
-        ? engine().connect(address, padded, patience)
-        : engine().connectAgain(connection.handle, address, padded, patience);
+        ? engine().connect(address, padded, limited)
+        : engine().connectAgain(connection.handle, address, padded, limited);
     if (status < 0) {
       this.destroy(errnoException(status, 'connect', path));
       return;
@@ -114,7 +121,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
   }
 
   /** Ports, hosts and whatever `net` refuses. */
-  private connectElsewhere(args: readonly unknown[]): this {
+  private [kElsewhere](args: readonly unknown[]): this {
     if (this[kConnection] !== null) {
       // If it is nonsense, `net` says so.
       if (normalizeArguments(args).options['port'] === undefined) connectNowhere(args);
@@ -173,12 +180,12 @@ export class SocketMethods extends Duplex implements ConnectionUser {
   }
 
   override read(size?: number): unknown {
-    this.readIntoUserBuffer();
+    this[kReadOn]();
     return super.read(size);
   }
 
   override resume(): this {
-    this.readIntoUserBuffer();
+    this[kReadOn]();
     return super.resume();
   }
 
@@ -190,7 +197,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
     return super.pause();
   }
 
-  private readIntoUserBuffer(): void {
+  private [kReadOn](): void {
     const connection = this[kConnection];
     if (this[kUserBuffer] !== null && !this.connecting && connection?.reading === false) {
       connection.readStart();
@@ -246,7 +253,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
     callback?: (error: Error | null | undefined) => void,
   ): boolean {
     if (callback === undefined && typeof encoding !== 'function') {
-      if (this.writeShort(chunk, encoding)) return true;
+      if (this[kWriteShort](chunk, encoding)) return true;
     }
     return super.write(chunk, encoding as BufferEncoding, callback);
   }
@@ -255,7 +262,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
    * The short way: nobody waits for this write and the stream holds nothing back, so all that Writable would do is
    * pass it on and forget it.
    */
-  private writeShort(chunk: unknown, encoding: BufferEncoding | null | undefined): boolean {
+  private [kWriteShort](chunk: unknown, encoding: BufferEncoding | null | undefined): boolean {
     const connection = this[kConnection];
     if (
       connection === null ||

@@ -6,6 +6,7 @@
  */
 import net from 'node:net';
 import { Duplex, type DuplexOptions } from 'node:stream';
+import { checkBusyPoll } from '../busy-poll';
 import { engine } from '../engine/engine';
 import { errnoException } from '../errors';
 import { openAsNet } from '../net-twin';
@@ -79,6 +80,7 @@ function construct(this: unknown, options?: SocketOptions | AcceptedOptions | nu
     return undefined;
   }
   const given: GivenOptions = typeof options === 'number' ? { fd: options } : (options ?? {});
+  if (given.busyPoll !== undefined) checkBusyPoll('options.busyPoll', given.busyPoll);
   if (isForNet(given)) {
     openAsNet(this, SocketMethods.prototype, given);
     return undefined;

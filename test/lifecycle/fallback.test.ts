@@ -121,16 +121,3 @@ test('what needs the addon throws an error that says why', async (t) => {
   assert.match(lines[0] ?? '', /^ERR_AFUNIX_/);
   assert.match(lines[1] ?? '', /the addon could not be loaded: Cannot find module/);
 });
-
-test('ES modules see the same', async (t) => {
-  const lines = await withoutAddon(t, async ({ net, say }) => {
-    // eslint-disable-next-line @typescript-eslint/no-implied-eval -- programs under test do such things
-    const dynamic = new Function('name', 'return import(name)') as (
-      name: string,
-    ) => Promise<Afunix>;
-    const imported = await dynamic(require.resolve('afunix').replace(/js$/, 'mjs'));
-    say(imported.features().engine);
-    say(imported.Socket === net.Socket);
-  });
-  assert.deepEqual(lines, ['net', 'true']);
-});
