@@ -52,6 +52,9 @@ inline constexpr int kSendBudget = 32;
 inline constexpr int64_t kConnectRetryFirst = 1'000'000;
 inline constexpr int64_t kConnectRetryLongest = 50'000'000;
 
+// A write for which the kernel had no memory is tried again after this.
+inline constexpr int64_t kMemoryRetry = 5'000'000;
+
 // A listener that could not accept for want of memory or descriptors tries again after this.
 inline constexpr int64_t kAcceptBackOff = 100'000'000;
 

@@ -30,8 +30,6 @@ struct Endpoint {
   // Counted among those that keep the process running.
   bool counted = false;
   bool closed = false;
-  // The descriptor came from outside and may have duplicates elsewhere.
-  bool adopted = false;
   // The kernel lets nobody send descriptors to it (and to what it accepts).
   bool descriptors_refused = false;
   int32_t handle = -1;

@@ -1,6 +1,7 @@
 // Connecting. AF_UNIX connects at once or not at all; a full backlog is tried again until there is
 // room.
 #include <algorithm>
+#include <limits>
 
 #include "engine/budgets.h"
 #include "engine/epoll_engine.h"
@@ -8,6 +9,12 @@
 #include "posix/socket.h"
 
 namespace afunix::engine {
+
+namespace {
+
+constexpr int64_t kForEver = std::numeric_limits<int64_t>::max();
+
+}  // namespace
 
 posix::Result<int32_t> EpollEngine::Connect(const posix::UnixAddress& address, int64_t patience) {
   counters_.syscalls += 2;
@@ -36,7 +43,7 @@ void EpollEngine::BeginConnecting(StreamSocket& socket, const posix::UnixAddress
   socket.connecting = true;
   socket.attempt = std::make_unique<ConnectAttempt>();
   socket.attempt->address = address;
-  socket.attempt->give_up_at = now + patience;
+  socket.attempt->give_up_at = patience > kForEver - now ? kForEver : now + patience;
   socket.attempt->pause = kConnectRetryFirst;
   Attempt(socket, now);
   UpdateLiveness(socket);

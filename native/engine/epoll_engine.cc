@@ -44,7 +44,6 @@ posix::Result<int32_t> EpollEngine::Adopt(posix::Fd fd) {
   auto socket = std::make_unique<StreamSocket>();
   StreamSocket& stream = *socket;
   stream.fd = std::move(fd);
-  stream.adopted = true;
   const int32_t handle = endpoints_.Insert(std::move(socket));
   if (auto watched = Watch(stream); !watched.ok()) {
     endpoints_.Erase(handle);
@@ -126,9 +125,9 @@ int32_t EpollEngine::Carry(Submission& submission, StreamSocket& socket) {
 }
 
 void EpollEngine::Close(Endpoint& endpoint) {
-  // Ours leave the set when their last descriptor is closed. One that came from outside may have
-  // duplicates, through which the kernel would go on reporting events for it.
-  if (endpoint.adopted && endpoint.fd.valid()) {
+  // An open file may live on elsewhere (a descriptor that was passed on or inherited), and the
+  // kernel would go on reporting events for it.
+  if (endpoint.fd.valid()) {
     ++counters_.syscalls;
     (void)epoll_.Remove(endpoint.fd.get());
   }
@@ -147,6 +146,7 @@ size_t EpollEngine::Collect() {
   LookAtQueue();
   counters_.completions += completed();
   if (completed() > 0) ++counters_.wakeups;
+  if (!attended_ && HasWork()) Wake();
   return completed();
 }
 
@@ -219,7 +219,13 @@ void EpollEngine::RunDeadlines() {
     Endpoint* endpoint = endpoints_.FindTagged(*tag);
     if (endpoint == nullptr || endpoint->closed) continue;
     if (endpoint->kind == Endpoint::Kind::kStream) {
-      Attempt(static_cast<StreamSocket&>(*endpoint), now);
+      auto& socket = static_cast<StreamSocket&>(*endpoint);
+      Attempt(socket, now);
+      if (!socket.write.empty()) {
+        // It waited for the kernel to have memory again.
+        socket.writable = true;
+        Enqueue(socket);
+      }
     } else {
       static_cast<Listener&>(*endpoint).backing_off = false;
       Enqueue(*endpoint);

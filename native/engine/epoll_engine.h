@@ -63,6 +63,7 @@ class EpollEngine final : public EngineCore {
   [[nodiscard]] int32_t WriteFromArea(StreamSocket& socket, std::span<const std::byte> bytes);
   [[nodiscard]] int32_t WritePayload(StreamSocket& socket, size_t length);
   [[nodiscard]] int32_t ContinueWrite(StreamSocket& socket);
+  void WaitForRoom(StreamSocket& socket, int code);
   void HalfClose(StreamSocket& socket);
   void OnWritable(StreamSocket& socket);
 

@@ -37,7 +37,6 @@ posix::Result<int32_t> EpollEngine::AdoptListener(posix::Fd fd, int backlog) {
   if (auto made = posix::MakeNonBlockingCloseOnExec(fd.get()); !made.ok()) return made.error();
   auto listener = std::make_unique<Listener>();
   listener->fd = std::move(fd);
-  listener->adopted = true;
   return StartListening(std::move(listener), backlog);
 }
 

@@ -35,8 +35,17 @@ int32_t EpollEngine::WriteFromArea(StreamSocket& socket, std::span<const std::by
     return sent.error().Negative();
   }
   socket.write.KeepCopy(bytes.subspan(taken));
-  SetWatchesWritable(socket, true);
+  WaitForRoom(socket, sent.ok() ? EAGAIN : sent.error().code);
   return kPending;
+}
+
+void EpollEngine::WaitForRoom(StreamSocket& socket, int code) {
+  if (code == EAGAIN) {
+    SetWatchesWritable(socket, true);
+  } else {
+    // The socket counts as writable while the kernel has no memory: watching it would spin.
+    ScheduleAt(posix::MonotonicNow() + kMemoryRetry, socket);
+  }
 }
 
 int32_t EpollEngine::WritePayload(StreamSocket& socket, size_t length) {
@@ -75,7 +84,7 @@ int32_t EpollEngine::ContinueWrite(StreamSocket& socket) {
             continue;
           }
         }
-        SetWatchesWritable(socket, true);
+        WaitForRoom(socket, sent.error().code);
         return kPending;
       }
       socket.write.Discard();

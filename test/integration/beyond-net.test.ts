@@ -175,7 +175,7 @@ test('without an addon everything is node:net, and says so', async (t) => {
     { ...told, addon: told.addon.available },
     {
       text: 'echo',
-      refused: 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
+      refused: 'ERR_AFUNIX_NO_ADDON',
       addon: false,
       engine: 'net',
       busyPoll: false,
