@@ -33,8 +33,8 @@ class AncillaryWriter {
   std::vector<std::byte> buffer_;
 };
 
-// Nobody can send descriptors to `fd` any more: sendmsg(2) fails with EPERM at the sender. Accepted sockets
-// inherit it from their listener. Linux 6.16; ENOPROTOOPT before.
+// Nobody can send descriptors to `fd` any more: sendmsg(2) fails with EPERM at the sender. Accepted
+// sockets inherit it from their listener. Linux 6.16; ENOPROTOOPT before.
 [[nodiscard]] Status RefuseDescriptors(int fd);
 
 // Memory for control messages of at most `descriptors` descriptors (and credentials if asked for).
