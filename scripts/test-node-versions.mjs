@@ -1,11 +1,13 @@
 // Runs the compiled suite, with the addon built for the running Node, under newer Nodes: one binary
-// for all of them is what Node-API promises. `node scripts/test-node-versions.mjs [22 24 26]`
+// for all of them is what Node-API promises. `node scripts/test-node-versions.mjs [22 24 26] [part of a path ...]`
 import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { fail, root, run } from './util.mjs';
 
-const versions = process.argv.slice(2);
+const given = process.argv.slice(2);
+const versions = given.filter((argument) => /^\d+$/.test(argument));
+const filters = given.filter((argument) => !versions.includes(argument));
 if (versions.length === 0) versions.push('22', '24', '26');
 if (!['x64', 'arm64'].includes(process.arch))
   fail(`No Node binaries for ${process.arch} are on npm`);
@@ -29,5 +31,12 @@ for (const version of versions) {
   console.log(`\nNode ${version}`);
   run(binary, ['--version']);
   // The package test builds and installs with npm's own Node: once is enough.
-  run(process.execPath, ['scripts/test.mjs', '--node', binary, '--without', 'test/package/']);
+  run(process.execPath, [
+    'scripts/test.mjs',
+    '--node',
+    binary,
+    '--without',
+    'test/package/',
+    ...filters,
+  ]);
 }
