@@ -89,10 +89,11 @@ void LoopDriver::OnPoll(uv_poll_t* poll, int /*status*/, int /*events*/) {
   static_cast<LoopDriver*>(poll->data)->Run();
 }
 
+int64_t LoopDriver::Patience() const { return std::max(engine_->BusyPoll(), busy_poll_); }
+
 void LoopDriver::Run() {
   engine_->SetAttended(true);
-  const int64_t patience = std::max(engine_->BusyPoll(), busy_poll_);
-  const int64_t started = patience > 0 ? posix::MonotonicNow() : 0;
+  const int64_t started = Patience() > 0 ? posix::MonotonicNow() : 0;
   // A stretch that goes on counts from the event before it.
   if (!std::exchange(stretching_, false)) last_event_ = started;
   bool stretched = false;
@@ -102,7 +103,8 @@ void LoopDriver::Run() {
     const size_t completions = engine_->Collect();
     if (completions > 0) {
       if (!Dispatch(completions)) break;
-      if (patience > 0) {
+      // What was dispatched may have closed the last socket that wished for it.
+      if (started > 0 && Patience() > 0) {
         last_event_ = posix::MonotonicNow();
         stretched = last_event_ - started > kLongestStretch;
         if (stretched) break;
@@ -114,7 +116,8 @@ void LoopDriver::Run() {
       break;
     }
     if (engine_->HasWork() && ++round < kRounds) continue;
-    if (patience == 0) break;
+    const int64_t patience = Patience();
+    if (started == 0 || patience == 0) break;
     const int64_t now = posix::MonotonicNow();
     if (now - last_event_ > patience || !engine_->KeepsAlive()) break;
     stretched = now - started > kLongestStretch;

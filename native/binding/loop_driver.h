@@ -33,6 +33,8 @@ class LoopDriver {
 
  private:
   static void OnPoll(uv_poll_t* poll, int status, int events);
+  // Nanoseconds to look for events before sleeping.
+  [[nodiscard]] int64_t Patience() const;
   void Run();
   [[nodiscard]] bool Dispatch(size_t completions);
 

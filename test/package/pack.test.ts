@@ -46,7 +46,7 @@ before(() => {
       ),
   });
   fs.symlinkSync(path.join(root, 'node_modules'), path.join(stage, 'node_modules'));
-  run(process.execPath, ['scripts/prebuilds.mjs'], stage);
+  run(process.execPath, ['scripts/prebuild.mjs'], stage);
 
   const [pack] = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts'], stage)) as [
     { filename: string; files: { path: string }[] },
