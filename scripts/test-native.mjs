@@ -4,7 +4,8 @@
 //   node scripts/test-native.mjs [--tsan | --no-sanitize] [--file=<part of a name>] [sentence ...]
 //
 // AddressSanitizer and UndefinedBehaviorSanitizer are on unless another variant is asked for. What is
-// after the options selects tests whose sentence contains it.
+// after the options selects tests whose sentence contains it. Tests of the engine run on epoll and on
+// io_uring.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -56,6 +57,36 @@ function sanitizerProblem({ flags }) {
     if (built.status !== 0) return built.stderr.trim().split('\n').at(-1);
     const ran = spawnSync(program, { encoding: 'utf8' });
     return ran.status === 0 ? undefined : ran.stderr.trim().split('\n')[0];
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+// Why the kernel gives no io_uring here; undefined if it does.
+function uringProblem() {
+  const directory = mkdtempSync(join(tmpdir(), 'afunix-'));
+  try {
+    const source = join(directory, 'probe.cc');
+    const program = join(directory, 'probe');
+    writeFileSync(
+      source,
+      `#include <cstdio>
+#include <cstring>
+#include "posix/uring.h"
+int main() {
+  auto ring = afunix::posix::Uring::Open(1, 2);
+  if (!ring.ok()) std::puts(std::strerror(ring.error().code));
+  return ring.ok() ? 0 : 1;
+}
+`,
+    );
+    const sources = [source, 'native/posix/uring.cc', 'native/posix/fd.cc'];
+    const flags = ['-std=c++20', '-Inative', ...sources, '-o', program];
+    const built = spawnSync(compiler, flags, { cwd: root, encoding: 'utf8' });
+    if (built.error) throw built.error;
+    if (built.status !== 0) throw new Error(built.stderr);
+    const ran = spawnSync(program, { encoding: 'utf8' });
+    return ran.status === 0 ? undefined : ran.stdout.trim();
   } finally {
     rmSync(directory, { recursive: true });
   }
@@ -131,13 +162,14 @@ function build(variant, lists) {
 }
 
 // The output of one program stays together, so that programs can run beside each other.
-function runOne(program, sentences) {
+function runOne({ program, engine }, sentences) {
   return new Promise((resolve, reject) => {
     const output = [];
     const child = spawn(program, sentences, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...process.env,
+        ...(engine === undefined ? {} : { AFUNIX_ENGINE: engine }),
         ASAN_OPTIONS: `detect_stack_use_after_return=1:${process.env.ASAN_OPTIONS ?? ''}`,
         UBSAN_OPTIONS: `print_stacktrace=1:${process.env.UBSAN_OPTIONS ?? ''}`,
         TSAN_OPTIONS: `halt_on_error=1:${process.env.TSAN_OPTIONS ?? ''}`,
@@ -153,7 +185,7 @@ function runOne(program, sentences) {
       // A filter that belongs to another program selects nothing here.
       const nothing = counts !== null && passed + failed === 0 && sentences.length > 0;
       if (nothing) return resolve({ passed, failed });
-      process.stdout.write(`# ${basename(program)}\n${text}`);
+      process.stdout.write(`# ${basename(program)}${engine ? ` on ${engine}` : ''}\n${text}`);
       if (code === 0) return resolve({ passed, failed });
       if (failed > 0) return resolve({ passed, failed });
       process.stdout.write(
@@ -165,7 +197,12 @@ function runOne(program, sentences) {
 }
 
 async function runAll(programs, sentences) {
-  const waiting = [...programs];
+  // Those about the engine run once on each.
+  const waiting = programs.flatMap((program) =>
+    basename(program).startsWith('engine_')
+      ? engines.map((engine) => ({ program, engine }))
+      : [{ program }],
+  );
   const total = { passed: 0, failed: 0 };
   const worker = async () => {
     for (let program; (program = waiting.shift()) !== undefined;) {
@@ -186,6 +223,10 @@ if (problem !== undefined) {
   console.log(`# without sanitizers, they can't be used here: ${problem}`);
   variant = 'plain';
 }
+const engines = ['epoll'];
+const noUring = uringProblem();
+if (noUring === undefined) engines.push('io_uring');
+else console.log(`# on epoll only, there is no io_uring here: ${noUring}`);
 const lists = sourceLists();
 lists.tests = lists.tests.filter((path) => path.includes(wanted.file));
 const { passed, failed } = await runAll(build(variant, lists), wanted.sentences);

@@ -2,6 +2,7 @@
 //
 //   node scripts/test.mjs [options] [part of a path ...]
 //     --node <binary>       the Node to test with (default: this one)
+//     --engine <name>       epoll or io_uring, for every test that does not choose itself
 //     --without <path>      leave out files below this path; said out loud
 //     --timeout <seconds>   per file (default 120)
 //     --concurrency <n>     files at a time (default: two per core; most of a test is waiting)
@@ -20,12 +21,14 @@ const { values: options, positionals: filters } = parseArgs({
   allowPositionals: true,
   options: {
     node: { type: 'string', default: process.execPath },
+    engine: { type: 'string' },
     without: { type: 'string', multiple: true, default: [] },
     timeout: { type: 'string', default: '120' },
     concurrency: { type: 'string', default: String(2 * jobs) },
     verbose: { type: 'boolean', default: false },
   },
 });
+if (options.engine !== undefined) process.env.AFUNIX_ENGINE = options.engine;
 const timeoutSeconds = Number(options.timeout);
 const concurrency = Number(options.concurrency);
 if (!(timeoutSeconds > 0) || !(concurrency > 0))
@@ -160,9 +163,12 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 
 // Without its addon afunix is node:net, and most of the suite would pass.
 if (process.platform === 'linux') {
-  const look = `const f = require('./').features(); if (f.engine === 'net') throw new Error(f.addon.reason)`;
+  const look = `const f = require('./').features();
+    if (f.engine === 'net') throw new Error(f.addon.reason);
+    if (f.engineReason) throw new Error(f.engineReason);
+    console.log('on ' + f.engine);`;
   const { status } = spawnSync(options.node, ['-e', look], { cwd: root, stdio: 'inherit' });
-  if (status !== 0) fail('test: the addon does not load: run `npm run build`');
+  if (status !== 0) fail('test: the addon or its engine is not there: run `npm run build`');
 }
 
 fs.mkdirSync(tapFolder, { recursive: true });

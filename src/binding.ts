@@ -19,8 +19,13 @@ export interface EngineMemory {
 }
 
 export interface NativeBinding {
-  /** Starts this thread's engine. `dispatch` is called with the number of rows in `completions`. */
-  attach(memory: EngineMemory, dispatch: (count: number) => void): number;
+  /**
+   * Starts this thread's engine, on io_uring or on epoll; after a failure another kind can be tried. `dispatch` is called
+   * with the number of rows in `completions`.
+   */
+  attach(memory: EngineMemory, dispatch: (count: number) => void, uring: boolean): number;
+  /** 0 if there can be an io_uring that does all we need; ENOSYS, EPERM, EINVAL (before Linux 6.1) ... */
+  probeUring(): number;
   /** SOCK_* of an AF_UNIX socket, plus 0x100 if it listens; −errno otherwise (EAFNOSUPPORT, ENOTSOCK, EBADF). */
   describe(fd: number): number;
   /** A handle; a `kConnected` completion tells the outcome. */

@@ -1,9 +1,10 @@
 /** Settings of this thread, from `configure()` and from the environment. */
 import { checkBusyPoll } from './busy-poll';
 import { codedError } from './errors';
+import { wantedEngine, wantEngine, type EngineName } from './engine/choice';
 import { isAttached, setDefaultBusyPoll } from './engine/engine';
 
-export type EngineName = 'epoll' | 'io_uring' | 'auto';
+export type { EngineName };
 
 export interface Configuration {
   /** Which engine to run on; before the first socket only. */
@@ -13,14 +14,6 @@ export interface Configuration {
 }
 
 const ENGINES: readonly unknown[] = ['epoll', 'io_uring', 'auto'];
-
-export interface EngineChoice {
-  engine: 'epoll';
-  /** Why it is not what was asked for. */
-  reason?: string;
-}
-
-let wanted: EngineName = 'auto';
 
 function invalid(name: string, value: unknown, what: string): Error {
   return codedError(
@@ -43,29 +36,23 @@ export function configure(configuration: Configuration): void {
     busyPoll === undefined ? undefined : checkBusyPoll('configuration.busyPoll', busyPoll);
   if (engine !== undefined) {
     const checked = checkEngine('configuration.engine', engine);
-    if (isAttached() && checked !== wanted) {
+    if (isAttached() && checked !== wantedEngine()) {
       throw codedError(
         Error,
         'ERR_AFUNIX_STARTED',
         'configure({ engine }) has to come before the first socket of this thread',
       );
     }
-    wanted = checked;
+    wantEngine(checked);
   }
   if (polling !== undefined) setDefaultBusyPoll(polling);
-}
-
-/** The engine that runs, and why it isn't another. */
-export function chosenEngine(): EngineChoice {
-  if (wanted !== 'io_uring') return { engine: 'epoll' };
-  return { engine: 'epoll', reason: 'this version of afunix has no io_uring engine' };
 }
 
 /** AFUNIX_ENGINE and AFUNIX_BUSY_POLL, looked at once. */
 export function configureFromEnvironment(environment: NodeJS.ProcessEnv): void {
   const engine = environment['AFUNIX_ENGINE'];
   const busyPoll = environment['AFUNIX_BUSY_POLL'];
-  if (engine !== undefined && engine !== '') wanted = checkEngine('AFUNIX_ENGINE', engine);
+  if (engine !== undefined && engine !== '') wantEngine(checkEngine('AFUNIX_ENGINE', engine));
   if (busyPoll !== undefined && busyPoll !== '') {
     setDefaultBusyPoll(checkBusyPoll('AFUNIX_BUSY_POLL', Number(busyPoll)));
   }

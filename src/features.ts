@@ -1,7 +1,7 @@
 /** What works here, and why the rest does not. */
 import { NET_ABSTRACT_LENGTH } from './address';
 import { missingBecause, native } from './binding';
-import { chosenEngine } from './configure';
+import { chosenEngine, noUringBecause } from './engine/choice';
 import { engine, isAttached } from './engine/engine';
 
 export interface Feature {
@@ -45,7 +45,7 @@ export function features(): Features {
     addon: { available: hasAddon, ...because },
     engine: hasAddon ? choice.engine : 'net',
     ...(choice.reason === undefined ? {} : { engineReason: choice.reason }),
-    ioUring: { available: false, reason: 'this version of afunix has no io_uring engine' },
+    ioUring: ioUring(),
     busyPoll: { available: hasAddon, ...because },
     abstractNames:
       process.platform === 'linux'
@@ -53,6 +53,11 @@ export function features(): Features {
         : { available: false, reason: 'only Linux has them' },
     abstractLength: NET_ABSTRACT_LENGTH,
   };
+}
+
+function ioUring(): Feature {
+  const reason = native === null ? missingBecause : noUringBecause();
+  return reason === undefined ? { available: true } : { available: false, reason };
 }
 
 /** Counters of the calling thread; they only grow. */

@@ -11,6 +11,7 @@
 #include "binding/napi_util.h"
 #include "posix/socket.h"
 #include "posix/unix_address.h"
+#include "posix/uring.h"
 
 namespace afunix::binding {
 
@@ -189,12 +190,19 @@ int64_t CountersInto(Environment& environment, const Arguments& arguments) {
   return 0;
 }
 
-// attach(memory, dispatch)
+// attach(memory, dispatch, uring)
 napi_value Attach(napi_env env, napi_callback_info info) {
   Environment* environment = Environment::Of(env);
   if (environment == nullptr) return Number(env, -ENXIO);
   const Arguments arguments(env, info);
-  return Number(env, environment->Attach(arguments.Value(0), arguments.Value(1)));
+  return Number(env,
+                environment->Attach(arguments.Value(0), arguments.Value(1), arguments.Bool(2)));
+}
+
+// probeUring(): 0 if an io_uring can be had here and does all we need; −errno.
+napi_value ProbeUring(napi_env env, napi_callback_info /*info*/) {
+  auto ring = posix::Uring::Open(1, 2);
+  return Number(env, ring.ok() ? 0 : ring.error().Negative());
 }
 
 // describe(fd): SOCK_* of an AF_UNIX socket, plus 0x100 if it listens; −errno.
@@ -216,6 +224,7 @@ bool Export(napi_env env, napi_value exports, const char* name, napi_callback fu
 napi_value Initialize(napi_env env, napi_value exports) {
   const bool ready = Environment::Install(env) && Export(env, exports, "attach", Attach) &&
                      Export(env, exports, "describe", Describe) &&
+                     Export(env, exports, "probeUring", ProbeUring) &&
                      Export(env, exports, "connect", WithEngine<Connect>) &&
                      Export(env, exports, "connectAgain", WithEngine<ConnectAgain>) &&
                      Export(env, exports, "adopt", WithEngine<Adopt>) &&

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/epoll_engine.h"
+#include "engine/uring_engine.h"
 
 namespace afunix::binding {
 
@@ -25,12 +26,19 @@ Environment* Environment::Of(napi_env env) {
   return static_cast<Environment*>(data);
 }
 
-int Environment::Attach(napi_value layout, napi_value dispatch) {
+template <typename Kind>
+posix::Status Environment::Open() {
+  auto opened = Kind::Open(memory_.memory());
+  if (!opened.ok()) return opened.error();
+  engine_ = std::move(opened).value();
+  return {};
+}
+
+int Environment::Attach(napi_value layout, napi_value dispatch, bool uring) {
   if (engine_) return -EALREADY;
   if (!memory_.Attach(env_, layout)) return -EINVAL;
-  auto opened = engine::EpollEngine::Open(memory_.memory());
+  const posix::Status opened = uring ? Open<engine::UringEngine>() : Open<engine::EpollEngine>();
   if (!opened.ok()) return opened.error().Negative();
-  engine_ = std::move(opened).value();
   const int started = LoopDriver::Start(env_, *engine_, dispatch, driver_);
   if (started != 0) {
     Close();

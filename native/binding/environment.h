@@ -21,8 +21,9 @@ class Environment {
 
   explicit Environment(napi_env env) : env_(env) {}
 
-  // Starts the engine on `layout` memory. 0 or −errno.
-  [[nodiscard]] int Attach(napi_value layout, napi_value dispatch);
+  // Starts the engine on `layout` memory: io_uring's or epoll's. 0 or −errno; another kind can be
+  // tried then.
+  [[nodiscard]] int Attach(napi_value layout, napi_value dispatch, bool uring);
 
   [[nodiscard]] engine::Engine* engine() { return engine_.get(); }
   [[nodiscard]] LoopDriver& driver() { return driver_; }
@@ -32,6 +33,8 @@ class Environment {
   void Close(void (*closed)(void*) = nullptr, void* data = nullptr);
 
  private:
+  template <typename Kind>
+  [[nodiscard]] posix::Status Open();
   static void OnCleanup(napi_async_cleanup_hook_handle hook, void* environment);
 
   napi_env env_;

@@ -14,6 +14,30 @@ inline constexpr size_t kReadSize = 64 * 1024;
 // read is left.
 inline constexpr size_t kReceiveAreaSize = 5 * kReadSize;
 
+// Buffers for short reads that an io_uring fills, behind the receive area. A socket whose message
+// fills one is read directly from then on; until it notices, the kernel may have filled
+// kRingBurst for it (MULTISHOT_MAX_RETRY in io_uring/net.c).
+inline constexpr uint32_t kRingBufferSize = 8 * 1024;
+inline constexpr uint16_t kRingBufferCount = 128;
+inline constexpr size_t kRingBurst = 32;
+inline constexpr size_t kReceiveMemorySize =
+    kReceiveAreaSize + size_t{kRingBufferCount} * kRingBufferSize;
+
+// Short direct reads in a row before a socket gets ring buffers again.
+inline constexpr uint8_t kDirectReads = 16;
+
+// Places for requests, and for the kernel's answers before it has to keep them elsewhere.
+inline constexpr uint32_t kRingRequests = 1024;
+inline constexpr uint32_t kRingAnswers = 4096;
+
+// Entries into the kernel per collection while it has more, and answers that are enough.
+inline constexpr int kRingEnters = 4;
+inline constexpr size_t kRingAnswersWanted = 64;
+
+// Looks for requests that were cancelled because the engine ends. They come back at once; a ring
+// that is closed with some of them out leaves them to the kernel.
+inline constexpr int kShutdownTries = 1000;
+
 // A socket whose last read was at least this long reads its next one into a slab, without a copy.
 inline constexpr size_t kBulkRead = 24 * 1024;
 

@@ -32,6 +32,10 @@ struct Endpoint {
   bool closed = false;
   // The kernel lets nobody send descriptors to it (and to what it accepts).
   bool descriptors_refused = false;
+  // Requests that an io_uring holds of it, and those of them that were told to come back, as bits.
+  // They hold the open file, too: only when all are back it is really closed.
+  uint8_t requests_out = 0;
+  uint8_t requests_cancelled = 0;
   int32_t handle = -1;
   posix::Fd fd;
 };

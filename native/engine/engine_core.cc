@@ -4,12 +4,13 @@
 
 #include <algorithm>
 
+#include "engine/budgets.h"
 #include "posix/socket.h"
 
 namespace afunix::engine {
 
 EngineCore::EngineCore(const EngineMemory& memory)
-    : memory_(memory), receive_area_(memory.receive_area) {}
+    : memory_(memory), receive_area_(memory.receive_area.first(kReceiveAreaSize)) {}
 
 StreamSocket* EngineCore::FindStream(int32_t handle) const {
   Endpoint* endpoint = endpoints_.Find(handle);
@@ -68,8 +69,9 @@ int32_t EngineCore::ConnectOutcome(int32_t handle) {
 }
 
 void EngineCore::UpdateLiveness(Endpoint& endpoint) {
-  const bool counts =
-      !endpoint.closed && (endpoint.HasRequests() || (endpoint.referenced && endpoint.Watches()));
+  const bool counts = endpoint.closed
+                          ? endpoint.requests_out != 0
+                          : endpoint.HasRequests() || (endpoint.referenced && endpoint.Watches());
   if (counts == endpoint.counted) return;
   endpoint.counted = counts;
   if (counts) {
@@ -125,7 +127,7 @@ void EngineCore::CloseEndpoint(Endpoint& endpoint) {
   UpdateLiveness(endpoint);
   endpoint.fd.Reset();
   ++counters_.syscalls;
-  Defer(endpoint.handle, CompletionKind::kClosed, 0);
+  if (endpoint.requests_out == 0) Defer(endpoint.handle, CompletionKind::kClosed, 0);
 }
 
 void EngineCore::ForgetEverything() {

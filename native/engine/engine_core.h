@@ -63,7 +63,8 @@ class EngineCore : public Engine {
   // To be called after anything that changes what `endpoint` does or whether it is referenced.
   void UpdateLiveness(Endpoint& endpoint);
 
-  // Forgets what is under way on `endpoint`, closes its descriptor, and tells kClosed.
+  // Forgets what is under way on `endpoint`, closes its descriptor, and tells kClosed, unless
+  // requests are out: then whoever gets the last one back tells it.
   void CloseEndpoint(Endpoint& endpoint);
 
   void ForgetEverything();

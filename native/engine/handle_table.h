@@ -31,7 +31,7 @@ class HandleTable {
   void Erase(int32_t handle) {
     Slot& slot = slots_[static_cast<size_t>(handle)];
     slot.endpoint.reset();
-    ++slot.generation;
+    slot.generation = (slot.generation + 1) & kGenerations;
     free_.push_back(handle);
   }
 
@@ -63,6 +63,9 @@ class HandleTable {
   }
 
  private:
+  // An engine may need the rest of a tag.
+  static constexpr uint32_t kGenerations = (1U << 24) - 1;
+
   struct Slot {
     std::unique_ptr<Endpoint> endpoint;
     uint32_t generation = 0;

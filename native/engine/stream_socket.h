@@ -43,6 +43,15 @@ struct StreamSocket final : Endpoint {
   bool writable = false;
   // Writability is among the events asked for.
   bool watches_writable = false;
+  // Reads that shall be made directly, because the ones before them were long, before the kernel is
+  // asked to fill small buffers again (io_uring).
+  uint8_t direct_reads = 0;
+  // The last collection in which a ring buffer of this socket's was told, and bytes told in it
+  // (io_uring).
+  uint32_t told_in = 0;
+  uint32_t told_bytes = 0;
+  // The submission whose bytes are in a request for the kernel, -1 for none (io_uring).
+  int32_t sending = -1;
   // Times that a large write found the queue full.
   uint32_t queue_filled = 0;
   // A half-close waits behind the pending write.

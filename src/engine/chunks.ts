@@ -10,14 +10,14 @@
  *    and the engine gets a fresh one; otherwise they are copied as above and the slab stays.
  */
 import { markAsUntransferable } from 'node:worker_threads';
-import { READ_SIZE, RECEIVE_AREA_SIZE, SLAB_COUNT } from './records';
+import { READ_SIZE, RECEIVE_MEMORY_SIZE, SLAB_COUNT } from './records';
 
 const POOL_SIZE = 8 * 1024;
 const LONGEST_POOLED = 4 * 1024;
 /** Below this, copying word by word beats calling out. */
 const LONGEST_BY_WORDS = 256;
 
-export const receiveArea = Buffer.allocUnsafeSlow(RECEIVE_AREA_SIZE);
+export const receiveArea = Buffer.allocUnsafeSlow(RECEIVE_MEMORY_SIZE);
 const receiveWords = new Int32Array(receiveArea.buffer);
 
 export const slabs: Buffer[] = Array.from({ length: SLAB_COUNT }, () =>

@@ -8,6 +8,7 @@
  */
 import { native, type NativeBinding } from '../binding';
 import { errnoException } from '../errors';
+import { chosenEngine, engineRuns, uringReason } from './choice';
 import { receiveArea, slabs } from './chunks';
 import {
   Ask,
@@ -82,11 +83,15 @@ export function engine(): NativeBinding {
 /** 0, or −errno if there is no descriptor or memory for an engine now; it can be tried again. */
 export function startEngine(): number {
   if (attached || native === null) return 0;
-  const status = native.attach(
-    { completions, submissions, sendArea, receiveArea, slabs, targets, payloads },
-    dispatch,
-  );
+  const memory = { completions, submissions, sendArea, receiveArea, slabs, targets, payloads };
+  let choice = chosenEngine();
+  let status = native.attach(memory, dispatch, choice.engine === 'io_uring');
+  if (status !== 0 && choice.engine === 'io_uring') {
+    choice = { engine: 'epoll', reason: uringReason(status) };
+    status = native.attach(memory, dispatch, false);
+  }
   if (status !== 0) return status;
+  engineRuns(choice);
   attached = true;
   process.on('exit', flushAtExit);
   if (defaultBusyPoll > 0) native.setBusyPoll(-1, defaultBusyPoll);

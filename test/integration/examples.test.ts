@@ -16,7 +16,7 @@ const outputs: Readonly<Record<string, RegExp>> = {
   'lines.mjs': /^10 clients, \d+ lines each: all came back as they were sent\n$/,
   'onread.mjs': /^64 MiB through a buffer of 64 KiB\nwhat arrived is what was sent\n$/,
   'stats.mjs':
-    /^engine: epoll\nconnected: 100\naccepted: 100\nbytesRead: 2560000\nbytesWritten: 2560000\nwakeups: \d+\ncompletions: \d+\nflushes: \d+\nsyscalls: \d+\nsystem calls per round trip, both ends together: \d+\.\d\d\n$/,
+    /^engine: (?:epoll|io_uring)\nconnected: 100\naccepted: 100\nbytesRead: 2560000\nbytesWritten: 2560000\nwakeups: \d+\ncompletions: \d+\nflushes: \d+\nsyscalls: \d+\nsystem calls per round trip, both ends together: \d+\.\d\d\n$/,
 };
 
 test('there is an expectation for every example', () => {

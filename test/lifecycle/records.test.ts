@@ -73,6 +73,8 @@ test('sizes and limits are the same on both sides', () => {
     ['SEND_AREA_SIZE', 'kSendAreaSize'],
     ['READ_SIZE', 'kReadSize'],
     ['RECEIVE_AREA_SIZE', 'kReceiveAreaSize'],
+    ['RING_BUFFER_SIZE', 'kRingBufferSize'],
+    ['RING_BUFFER_COUNT', 'kRingBufferCount'],
     ['SLAB_COUNT', 'kSlabCount'],
   ] as const) {
     assert.equal(records[ours], constant('budgets.h', theirs), ours);

@@ -175,12 +175,18 @@ TEST("an error in the middle of a payload is told, and the connection can still 
   CHECK(rig.RunUntil([&] { return rig.TakeReceived(connection.handle) == "hello"; }));
 }
 
+// By recv(2), where our faults strike, on every engine: into memory of the user's own.
+void ReadDirectly(EngineRig& rig, int32_t handle) {
+  rig.ReadIntoTarget(handle, kReadSize);
+  rig.ReadStart(handle);
+}
+
 TEST("an error between two reads is told after everything that was received") {
   EngineRig rig;
   auto connection = rig.Make();
   REQUIRE_OK(posix::Send(connection.peer.get(), Bytes(test::Pattern(150'000))));
   on_receive = {.error = ECONNRESET, .times = 1};
-  rig.ReadStart(connection.handle);
+  ReadDirectly(rig, connection.handle);
   CHECK_EQ(rig.Await(connection.handle, Kind::kReadError).result, -ECONNRESET);
   CHECK(rig.TakeReceived(connection.handle) == test::Pattern(150'000));
 }
@@ -190,7 +196,7 @@ TEST("an error that repeats is told once and does not spin") {
   auto connection = rig.Make();
   on_receive = {.error = EIO, .times = 1'000'000};
   REQUIRE_OK(posix::Send(connection.peer.get(), Bytes("x")));
-  rig.ReadStart(connection.handle);
+  ReadDirectly(rig, connection.handle);
   CHECK_EQ(rig.Await(connection.handle, Kind::kReadError).result, -EIO);
   rig.Settle();
   CHECK(on_receive.times > 999'900);
@@ -232,11 +238,13 @@ TEST("connections that arrive while a listener backs off are accepted when it is
   rig.Settle();
   const size_t early = rig.Count(listener, Kind::kAccepted);
   // On a machine so busy that the back-off has passed by now there is nothing to see.
-  if (posix::MonotonicNow() - start < kAcceptBackOff) CHECK_EQ(early, 0u);
+  // An io_uring accepts by itself, where no fault of ours strikes.
+  if (!test::OnUring() && posix::MonotonicNow() - start < kAcceptBackOff) CHECK_EQ(early, 0u);
   CHECK(rig.RunUntil([&] { return rig.Count(listener, Kind::kAccepted) == 2; }));
 }
 
 TEST("a connection that can't be watched is dropped and counted, the next one is accepted") {
+  if (test::OnUring()) return check::Note("an io_uring watches by requests, which don't fail");
   EngineRig rig;
   const UnixAddress address = FreshName();
   const int32_t listener = rig.engine().Listen(address, {}).value();
@@ -252,6 +260,7 @@ TEST("a connection that can't be watched is dropped and counted, the next one is
 }
 
 TEST("whatever else can't be watched fails with that error, and leaves nothing behind") {
+  if (test::OnUring()) return check::Note("an io_uring watches by requests, which don't fail");
   EngineRig rig;
   const test::Listening listening = test::MakeListener();
   on_epoll_add = {.error = ENOSPC, .times = 1};

@@ -155,6 +155,7 @@ TEST("a listener is closed at rest, with clients waiting, and while it backs off
   CheckCloses(rig, listener);
 
   CHECK(test::InChild([] {
+    test::LimitDescriptors(64);
     EngineRig small;
     const UnixAddress crowded = FreshName();
     const int32_t full = small.engine().Listen(crowded, {}).value();
@@ -428,7 +429,8 @@ TEST("while attended the engine saves itself wake-ups, and has work all the same
 TEST("an engine that nobody attends is awake as long as it has work") {
   EngineRig rig;
   std::vector<EngineRig::Connection> connections;
-  // Together more than one collection has room for, each of them a short read.
+  // Together more than one collection has room for, each of them a short read (or several, where
+  // an io_uring has small buffers).
   for (int i = 0; i < 20; ++i) {
     connections.push_back(rig.Make(EngineRig::Origin::kAdopted));
     rig.ReadStart(connections.back().handle);
@@ -436,7 +438,7 @@ TEST("an engine that nobody attends is awake as long as it has work") {
   }
   size_t told = 0;
   for (int i = 0; i < 100 && rig.Awake(); ++i) told += rig.engine().Collect();
-  CHECK_EQ(told, connections.size());
+  CHECK(test::OnUring() ? told > connections.size() : told == connections.size());
   CHECK(!rig.engine().HasWork());
 
   for (size_t i = 0; i <= kCompletionCapacity; ++i) {

@@ -242,6 +242,7 @@ Drops CountDrops(const EngineRig& rig, int32_t listener) {
 
 TEST("with a full descriptor table waiting clients are refused at once and counted") {
   CHECK(test::InChild([] {
+    test::LimitDescriptors(64);
     EngineRig rig;
     const UnixAddress address = FreshName();
     const int32_t listener = rig.engine().Listen(address, {}).value();
@@ -262,6 +263,7 @@ TEST("with a full descriptor table waiting clients are refused at once and count
 
 TEST("with room for some, some are accepted and the rest refused") {
   CHECK(test::InChild([] {
+    test::LimitDescriptors(64);
     EngineRig rig;
     const UnixAddress address = FreshName();
     const int32_t listener = rig.engine().Listen(address, {}).value();
@@ -277,6 +279,7 @@ TEST("with room for some, some are accepted and the rest refused") {
 
 TEST("a full descriptor table does not make the engine spin") {
   CHECK(test::InChild([] {
+    test::LimitDescriptors(64);
     EngineRig rig;
     const UnixAddress address = FreshName();
     const int32_t listener = rig.engine().Listen(address, {}).value();
@@ -292,6 +295,7 @@ TEST("a full descriptor table does not make the engine spin") {
 
 TEST("a full descriptor table is not reported again when nobody was refused") {
   CHECK(test::InChild([] {
+    test::LimitDescriptors(64);
     EngineRig rig;
     const UnixAddress address = FreshName();
     const int32_t listener = rig.engine().Listen(address, {}).value();

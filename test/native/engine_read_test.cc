@@ -71,6 +71,8 @@ TEST("a paused connection is quiet whatever arrives, and resumes where it stoppe
     SendAll(connection.peer, before);
     if (i % 2 == 0) rig.Settle();
     rig.ReadStop(connection.handle);
+    // What an io_uring took before is told all the same.
+    if (test::OnUring()) rig.Settle();
     const size_t held = rig.ReceivedSize(connection.handle);
     SendAll(connection.peer, during);
     rig.Settle();
@@ -376,13 +378,13 @@ TEST("an adopted socket that asks for credentials is read whole, writer by write
   CHECK_EQ(rig.TakeReceived(handle), "minechild'smine again");
 }
 
-TEST("adopting what is not open is EBADF, a regular file EPERM, and none stays open") {
+TEST("adopting what is not open is EBADF, a regular file ENOTSOCK, and none stays open") {
   EngineRig rig;
   CHECK_ERROR(rig.engine().Adopt(Fd()), EBADF);
   const test::TemporaryDirectory directory;
   const std::string path = directory / "file";
   CHECK_ERROR(rig.engine().Adopt(Fd(::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600))),
-              EPERM);
+              ENOTSOCK);
 }
 
 }  // namespace

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
 #include "check.h"
 #include "engine/budgets.h"
 #include "engine/epoll_engine.h"
+#include "engine/uring_engine.h"
 #include "posix/message.h"
 #include "posix/socket.h"
 
@@ -23,15 +25,26 @@ using engine::SubmissionKind;
 EngineRig::EngineRig()
     : completions_(engine::kCompletionCapacity),
       send_area_(engine::kSendAreaSize),
-      receive_area_(engine::kReceiveAreaSize),
+      receive_area_(engine::kReceiveMemorySize),
       slabs_(engine::kSlabCount, std::vector<std::byte>(engine::kReadSize)) {
   const engine::EngineMemory memory{.completions = completions_,
                                     .send_area = send_area_,
                                     .receive_area = receive_area_,
                                     .host = this};
-  auto opened = engine::EpollEngine::Open(memory);
-  CHECK_OK(opened);
-  engine_ = std::move(opened).value();
+  if (OnUring()) {
+    auto opened = engine::UringEngine::Open(memory);
+    CHECK_OK(opened);
+    engine_ = std::move(opened).value();
+  } else {
+    auto opened = engine::EpollEngine::Open(memory);
+    CHECK_OK(opened);
+    engine_ = std::move(opened).value();
+  }
+}
+
+bool OnUring() {
+  const char* const wanted = std::getenv("AFUNIX_ENGINE");
+  return wanted != nullptr && std::string_view(wanted) == "io_uring";
 }
 
 EngineRig::~EngineRig() { engine_->Shutdown(); }
@@ -45,8 +58,12 @@ std::vector<Event> EngineRig::Round(int timeout_ms) {
   const size_t count = engine_->Collect();
   std::vector<Event> events;
   for (size_t i = 0; i < count; ++i) events.push_back(Read(completions_[i]));
-  // Whatever the engine does with its tables later must not reach what was told.
-  std::fill(receive_area_.begin(), receive_area_.end(), std::byte{0xdb});
+  // Whatever is in the tables later must not be what was told now.
+  for (size_t i = 0; i < count; ++i) {
+    const Completion& row = completions_[i];
+    if (row.kind != static_cast<int32_t>(CompletionKind::kData)) continue;
+    std::fill_n(receive_area_.begin() + row.offset, row.result, std::byte{0xdb});
+  }
   engine_->SetAttended(false);
   if (engine_->HasWork()) engine_->Wake();
   log_.insert(log_.end(), events.begin(), events.end());

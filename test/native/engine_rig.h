@@ -21,6 +21,9 @@
 
 namespace afunix::test {
 
+// The engine under test is io_uring's (AFUNIX_ENGINE=io_uring), not epoll's.
+[[nodiscard]] bool OnUring();
+
 // A completion as it came, its bytes (if any) copied out.
 struct Event {
   int32_t handle = -1;

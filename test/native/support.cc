@@ -114,9 +114,13 @@ std::string Shell(const std::string& script) {
   return output;
 }
 
-std::vector<posix::Fd> FillDescriptorTable(unsigned limit, size_t left) {
+void LimitDescriptors(unsigned limit) {
   const rlimit few{.rlim_cur = limit, .rlim_max = limit};
   if (::setrlimit(RLIMIT_NOFILE, &few) != 0) check::Fail(__FILE__, __LINE__, "setrlimit failed");
+}
+
+std::vector<posix::Fd> FillDescriptorTable(unsigned limit, size_t left) {
+  LimitDescriptors(limit);
   std::vector<posix::Fd> fillers;
   for (;;) {
     posix::Fd filler(::open("/dev/null", O_RDONLY | O_CLOEXEC));

@@ -76,6 +76,10 @@ struct Listening {
 // What `/bin/sh -c script` printed, run by fork and exec from this process.
 [[nodiscard]] std::string Shell(const std::string& script);
 
+// From now on this process has room for `limit` descriptors. Before a listener begins: an io_uring
+// accepts under the limit of that moment.
+void LimitDescriptors(unsigned limit);
+
 // Fills the descriptor table up to `left` free entries under a limit of `limit`; for children only.
 [[nodiscard]] std::vector<posix::Fd> FillDescriptorTable(unsigned limit, size_t left);
 

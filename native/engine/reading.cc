@@ -3,7 +3,7 @@
 #include <sys/socket.h>
 
 #include "engine/budgets.h"
-#include "engine/epoll_engine.h"
+#include "engine/readiness_engine.h"
 #include "posix/message.h"
 
 namespace afunix::engine {
@@ -30,7 +30,7 @@ posix::Result<posix::Received> Receive(const StreamSocket& socket, std::span<std
 
 }  // namespace
 
-bool EpollEngine::ReadSome(StreamSocket& socket) {
+bool ReadinessEngine::ReadSome(StreamSocket& socket) {
   Destination destination{{}, CompletionKind::kData};
   if (socket.reads_into_target) {
     destination = {memory_.host->ReceiveTarget(socket.handle), CompletionKind::kTargetData};
@@ -71,6 +71,11 @@ bool EpollEngine::ReadSome(StreamSocket& socket) {
       return false;
     }
     counters_.bytes_read += bytes;
+    if (bytes >= kRingBufferSize) {
+      socket.direct_reads = kDirectReads;
+    } else if (socket.direct_reads > 0) {
+      --socket.direct_reads;
+    }
     int32_t offset = destination.slab;
     if (destination.kind == CompletionKind::kData) {
       offset = static_cast<int32_t>(receive_area_.Claim(bytes));
@@ -97,7 +102,7 @@ bool EpollEngine::ReadSome(StreamSocket& socket) {
   }
 }
 
-void EpollEngine::FinishReading(StreamSocket& socket) {
+void ReadinessEngine::FinishReading(StreamSocket& socket) {
   socket.ended = true;
   socket.ready = false;
   socket.reading = false;

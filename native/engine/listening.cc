@@ -2,14 +2,15 @@
 #include <utility>
 
 #include "engine/budgets.h"
-#include "engine/epoll_engine.h"
+#include "engine/readiness_engine.h"
 #include "posix/ancillary.h"
 #include "posix/socket.h"
+#include "posix/timer_fd.h"
 
 namespace afunix::engine {
 
-posix::Result<int32_t> EpollEngine::Listen(const posix::UnixAddress& address,
-                                           const ListenOptions& options) {
+posix::Result<int32_t> ReadinessEngine::Listen(const posix::UnixAddress& address,
+                                               const ListenOptions& options) {
   counters_.syscalls += 4;
   auto opened = posix::OpenSocket(posix::SocketType::kStream);
   if (!opened.ok()) return opened.error();
@@ -33,15 +34,15 @@ posix::Result<int32_t> EpollEngine::Listen(const posix::UnixAddress& address,
   return StartListening(std::move(listener), options.backlog);
 }
 
-posix::Result<int32_t> EpollEngine::AdoptListener(posix::Fd fd, int backlog) {
+posix::Result<int32_t> ReadinessEngine::AdoptListener(posix::Fd fd, int backlog) {
   if (auto made = posix::MakeNonBlockingCloseOnExec(fd.get()); !made.ok()) return made.error();
   auto listener = std::make_unique<Listener>();
   listener->fd = std::move(fd);
   return StartListening(std::move(listener), backlog);
 }
 
-posix::Result<int32_t> EpollEngine::StartListening(std::unique_ptr<Listener> listener,
-                                                   int backlog) {
+posix::Result<int32_t> ReadinessEngine::StartListening(std::unique_ptr<Listener> listener,
+                                                       int backlog) {
   Listener& endpoint = *listener;
   auto listening = posix::Listen(endpoint.fd.get(), backlog);
   const int32_t handle = endpoints_.Insert(std::move(listener));
@@ -56,7 +57,7 @@ posix::Result<int32_t> EpollEngine::StartListening(std::unique_ptr<Listener> lis
   return handle;
 }
 
-bool EpollEngine::AcceptSome(Listener& listener) {
+bool ReadinessEngine::AcceptSome(Listener& listener) {
   if (listener.backing_off) return false;
   int32_t shed = 0;
   int32_t shed_because = 0;
@@ -94,7 +95,7 @@ bool EpollEngine::AcceptSome(Listener& listener) {
   return more;
 }
 
-bool EpollEngine::TellAccepted(Listener& listener, posix::Fd fd) {
+bool ReadinessEngine::TellAccepted(Listener& listener, posix::Fd fd) {
   auto owned = std::make_unique<StreamSocket>();
   StreamSocket& socket = *owned;
   socket.fd = std::move(fd);
@@ -109,7 +110,7 @@ bool EpollEngine::TellAccepted(Listener& listener, posix::Fd fd) {
   return true;
 }
 
-void EpollEngine::BackOff(Listener& listener) {
+void ReadinessEngine::BackOff(Listener& listener) {
   listener.backing_off = true;
   ScheduleAt(posix::MonotonicNow() + kAcceptBackOff, listener);
 }

@@ -4,9 +4,10 @@
 #include <array>
 
 #include "engine/budgets.h"
-#include "engine/epoll_engine.h"
+#include "engine/readiness_engine.h"
 #include "posix/message.h"
 #include "posix/socket.h"
+#include "posix/timer_fd.h"
 
 namespace afunix::engine {
 
@@ -17,7 +18,7 @@ bool IsFull(int code) { return code == EAGAIN || code == ENOBUFS || code == ENOM
 
 }  // namespace
 
-int32_t EpollEngine::WriteFromArea(StreamSocket& socket, std::span<const std::byte> bytes) {
+int32_t ReadinessEngine::WriteFromArea(StreamSocket& socket, std::span<const std::byte> bytes) {
   if (socket.shutdown_wanted) return -EPIPE;
   if (!socket.write.empty()) {
     if (!socket.write.is_copy()) return -EALREADY;
@@ -25,7 +26,11 @@ int32_t EpollEngine::WriteFromArea(StreamSocket& socket, std::span<const std::by
     return kPending;
   }
   ++counters_.syscalls;
-  const auto sent = posix::Send(socket.fd.get(), bytes);
+  return SettleSend(socket, bytes, posix::Send(socket.fd.get(), bytes));
+}
+
+int32_t ReadinessEngine::SettleSend(StreamSocket& socket, std::span<const std::byte> bytes,
+                                    posix::Result<size_t> sent) {
   size_t taken = 0;
   if (sent.ok()) {
     taken = sent.value();
@@ -39,22 +44,27 @@ int32_t EpollEngine::WriteFromArea(StreamSocket& socket, std::span<const std::by
   return kPending;
 }
 
-void EpollEngine::WaitForRoom(StreamSocket& socket, int code) {
+std::span<const std::byte> ReadinessEngine::BytesOf(const Submission& submission) const {
+  return memory_.send_area.subspan(static_cast<size_t>(submission.offset),
+                                   static_cast<size_t>(submission.length));
+}
+
+void ReadinessEngine::WaitForRoom(StreamSocket& socket, int code) {
   if (code == EAGAIN) {
-    SetWatchesWritable(socket, true);
+    WatchWritable(socket, true);
   } else {
     // The socket counts as writable while the kernel has no memory: watching it would spin.
     ScheduleAt(posix::MonotonicNow() + kMemoryRetry, socket);
   }
 }
 
-int32_t EpollEngine::WritePayload(StreamSocket& socket, size_t length) {
+int32_t ReadinessEngine::WritePayload(StreamSocket& socket, size_t length) {
   if (!socket.write.empty() || socket.shutdown_wanted) return -EALREADY;
   socket.write.KeepPayload(length);
   return ContinueWrite(socket);
 }
 
-int32_t EpollEngine::ContinueWrite(StreamSocket& socket) {
+int32_t ReadinessEngine::ContinueWrite(StreamSocket& socket) {
   std::array<iovec, kPartsPerSend> parts;
   for (int sends = 0; !socket.write.empty(); ++sends) {
     if (sends == kSendBudget) {
@@ -96,7 +106,7 @@ int32_t EpollEngine::ContinueWrite(StreamSocket& socket) {
   return 0;
 }
 
-void EpollEngine::HalfClose(StreamSocket& socket) {
+void ReadinessEngine::HalfClose(StreamSocket& socket) {
   if (!socket.write.empty()) {
     socket.shutdown_wanted = true;
     return;
@@ -112,11 +122,11 @@ void EpollEngine::HalfClose(StreamSocket& socket) {
   Defer(socket.handle, CompletionKind::kShutdown, done.ok() ? 0 : done.error().Negative());
 }
 
-void EpollEngine::OnWritable(StreamSocket& socket) {
+void ReadinessEngine::OnWritable(StreamSocket& socket) {
   // While it is watched, each piece that the peer reads wakes us: not while we are writing anyway.
   // If the kernel has too little room again, ContinueWrite asks again, and asking tells at once if
   // there is room by then.
-  SetWatchesWritable(socket, false);
+  WatchWritable(socket, false);
   if (socket.write.empty()) return;
   const int32_t outcome = ContinueWrite(socket);
   if (outcome == kPending) return;

@@ -4,9 +4,10 @@
 #include <limits>
 
 #include "engine/budgets.h"
-#include "engine/epoll_engine.h"
+#include "engine/readiness_engine.h"
 #include "posix/ancillary.h"
 #include "posix/socket.h"
+#include "posix/timer_fd.h"
 
 namespace afunix::engine {
 
@@ -16,7 +17,8 @@ constexpr int64_t kForEver = std::numeric_limits<int64_t>::max();
 
 }  // namespace
 
-posix::Result<int32_t> EpollEngine::Connect(const posix::UnixAddress& address, int64_t patience) {
+posix::Result<int32_t> ReadinessEngine::Connect(const posix::UnixAddress& address,
+                                                int64_t patience) {
   counters_.syscalls += 2;
   auto opened = posix::OpenSocket(posix::SocketType::kStream);
   if (!opened.ok()) return opened.error();
@@ -29,16 +31,16 @@ posix::Result<int32_t> EpollEngine::Connect(const posix::UnixAddress& address, i
   return handle;
 }
 
-posix::Status EpollEngine::ConnectAgain(int32_t handle, const posix::UnixAddress& address,
-                                        int64_t patience) {
+posix::Status ReadinessEngine::ConnectAgain(int32_t handle, const posix::UnixAddress& address,
+                                            int64_t patience) {
   StreamSocket* socket = FindStream(handle);
   if (socket == nullptr) return posix::Error{EBADF};
   BeginConnecting(*socket, address, patience);
   return {};
 }
 
-void EpollEngine::BeginConnecting(StreamSocket& socket, const posix::UnixAddress& address,
-                                  int64_t patience) {
+void ReadinessEngine::BeginConnecting(StreamSocket& socket, const posix::UnixAddress& address,
+                                      int64_t patience) {
   const int64_t now = posix::MonotonicNow();
   socket.connecting = true;
   socket.attempt = std::make_unique<ConnectAttempt>();
@@ -49,7 +51,7 @@ void EpollEngine::BeginConnecting(StreamSocket& socket, const posix::UnixAddress
   UpdateLiveness(socket);
 }
 
-void EpollEngine::Attempt(StreamSocket& socket, int64_t now) {
+void ReadinessEngine::Attempt(StreamSocket& socket, int64_t now) {
   if (!socket.attempt) return;
   ConnectAttempt& attempt = *socket.attempt;
   ++counters_.syscalls;
@@ -60,12 +62,12 @@ void EpollEngine::Attempt(StreamSocket& socket, int64_t now) {
     attempt.pause = std::min(attempt.pause * 2, kConnectRetryLongest);
     return;
   }
+  socket.connecting = false;
   if (outcome == 0) {
     if (auto watched = Watch(socket); !watched.ok()) outcome = watched.error().Negative();
   }
   if (outcome == 0) ++counters_.connected;
   socket.attempt.reset();
-  socket.connecting = false;
   Defer(socket.handle, CompletionKind::kConnected, outcome);
   UpdateLiveness(socket);
 }

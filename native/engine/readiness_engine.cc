@@ -1,0 +1,184 @@
+#include "engine/readiness_engine.h"
+
+#include <sys/epoll.h>
+
+#include <utility>
+
+#include "engine/budgets.h"
+#include "posix/socket.h"
+#include "posix/timer_fd.h"
+
+namespace afunix::engine {
+
+posix::Result<int32_t> ReadinessEngine::Adopt(posix::Fd fd) {
+  if (auto kind = posix::DescribeSocket(fd.get()); !kind.ok()) return kind.error();
+  if (auto made = posix::MakeNonBlockingCloseOnExec(fd.get()); !made.ok()) return made.error();
+  auto socket = std::make_unique<StreamSocket>();
+  StreamSocket& stream = *socket;
+  stream.fd = std::move(fd);
+  const int32_t handle = endpoints_.Insert(std::move(socket));
+  if (auto watched = Watch(stream); !watched.ok()) {
+    endpoints_.Erase(handle);
+    return watched.error();
+  }
+  return handle;
+}
+
+void ReadinessEngine::Enqueue(Endpoint& endpoint) {
+  if (endpoint.queued) return;
+  endpoint.queued = true;
+  queue_.push_back(endpoints_.Tag(endpoint.handle));
+  if (!attended_ && queue_.size() == 1) Wake();
+}
+
+void ReadinessEngine::Submit(std::span<Submission> submissions) {
+  ++counters_.flushes;
+  for (Submission& submission : submissions) CarryOut(submission);
+}
+
+void ReadinessEngine::CarryOut(Submission& submission) {
+  Endpoint* endpoint = endpoints_.Find(submission.handle);
+  if (endpoint == nullptr || endpoint->closed) {
+    submission.offset = -EBADF;
+  } else if (submission.kind == static_cast<int32_t>(SubmissionKind::kClose)) {
+    Close(*endpoint);
+  } else if (endpoint->kind != Endpoint::Kind::kStream) {
+    submission.offset = -EINVAL;
+  } else {
+    auto& socket = static_cast<StreamSocket&>(*endpoint);
+    submission.offset = Carry(submission, socket);
+    UpdateLiveness(socket);
+  }
+}
+
+int32_t ReadinessEngine::Carry(const Submission& submission, StreamSocket& socket) {
+  switch (static_cast<SubmissionKind>(submission.kind)) {
+    case SubmissionKind::kWrite:
+      return WriteFromArea(socket, BytesOf(submission));
+    case SubmissionKind::kWritePayload:
+      return WritePayload(socket, static_cast<size_t>(submission.length));
+    case SubmissionKind::kShutdown:
+      HalfClose(socket);
+      return kPending;
+    case SubmissionKind::kReadStart:
+      if (socket.ended) return 0;
+      socket.reading = true;
+      if (socket.ready) Enqueue(socket);
+      AwaitMore(socket);
+      return 0;
+    case SubmissionKind::kReadStop:
+      socket.reading = false;
+      AwaitNoMore(socket);
+      return 0;
+    case SubmissionKind::kReadTargets:
+      socket.reads_into_target = submission.length != 0;
+      return 0;
+    case SubmissionKind::kClose:
+      break;
+  }
+  return -EINVAL;
+}
+
+void ReadinessEngine::Close(Endpoint& endpoint) {
+  if (endpoint.fd.valid()) Unwatch(endpoint);
+  CloseEndpoint(endpoint);
+}
+
+size_t ReadinessEngine::Collect() {
+  BeginCollection();
+  slabs_used_ = 0;
+  TellDeferred();
+  // While sockets are known to have more, the kernel is asked about the others only now and then.
+  const bool ask = queue_.empty() || ++unasked_ >= kCollectionsUnasked;
+  if (ask) unasked_ = 0;
+  NoteEvents(ask);
+  LookAtQueue();
+  counters_.completions += completed();
+  if (completed() > 0) ++counters_.wakeups;
+  if (!attended_ && HasWork()) Wake();
+  return completed();
+}
+
+void ReadinessEngine::NoteReady(Endpoint& endpoint, uint32_t events) {
+  if (endpoint.kind == Endpoint::Kind::kStream) {
+    auto& socket = static_cast<StreamSocket&>(endpoint);
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) socket.hung_up = true;
+    if ((events & EPOLLPRI) != 0) socket.has_out_of_band = true;
+    if ((events & EPOLLHUP) != 0) socket.peer_gone = true;
+    if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) socket.writable = true;
+    if ((events & ~static_cast<uint32_t>(EPOLLOUT)) != 0) socket.ready = true;
+  } else {
+    endpoint.ready = true;
+  }
+  Enqueue(endpoint);
+}
+
+void ReadinessEngine::LookAtQueue() {
+  std::swap(queue_, queue_now_);
+  size_t next = 0;
+  for (; next < queue_now_.size() && HasRoom() && receive_area_.HasRoom(); ++next) {
+    Endpoint* endpoint = endpoints_.FindTagged(queue_now_[next]);
+    if (endpoint == nullptr) continue;
+    endpoint->queued = false;
+    if (endpoint->closed) continue;
+    bool again = false;
+    if (endpoint->kind == Endpoint::Kind::kStream) {
+      auto& socket = static_cast<StreamSocket&>(*endpoint);
+      if (std::exchange(socket.writable, false)) OnWritable(socket);
+      if (socket.reading && socket.ready) again = ReadSome(socket);
+    } else {
+      again = AcceptSome(static_cast<Listener&>(*endpoint));
+    }
+    UpdateLiveness(*endpoint);
+    if (again) {
+      Enqueue(*endpoint);
+    } else {
+      AwaitMore(*endpoint);
+    }
+  }
+  // Whoever did not get a turn comes first next time.
+  if (next < queue_now_.size()) {
+    queue_.insert(queue_.begin(), queue_now_.begin() + static_cast<ptrdiff_t>(next),
+                  queue_now_.end());
+  }
+  queue_now_.clear();
+}
+
+void ReadinessEngine::ScheduleAt(int64_t when, const Endpoint& endpoint) {
+  deadlines_.Add(when, endpoints_.Tag(endpoint.handle));
+  if (timer_armed_for_ != 0 && timer_armed_for_ <= when) return;
+  timer_armed_for_ = when;
+  ArmTimer(when);
+}
+
+void ReadinessEngine::RunDeadlines() {
+  const int64_t now = posix::MonotonicNow();
+  timer_armed_for_ = 0;
+  while (auto tag = deadlines_.TakeDue(now)) {
+    Endpoint* endpoint = endpoints_.FindTagged(*tag);
+    if (endpoint == nullptr || endpoint->closed) continue;
+    if (endpoint->kind == Endpoint::Kind::kStream) {
+      auto& socket = static_cast<StreamSocket&>(*endpoint);
+      Attempt(socket, now);
+      if (!socket.write.empty()) {
+        // It waited for the kernel to have memory again.
+        socket.writable = true;
+        Enqueue(socket);
+      }
+    } else {
+      static_cast<Listener&>(*endpoint).backing_off = false;
+      Enqueue(*endpoint);
+    }
+  }
+  if (auto next = deadlines_.Next()) {
+    timer_armed_for_ = *next;
+    ArmTimer(*next);
+  }
+}
+
+void ReadinessEngine::ForgetQueues() {
+  deadlines_.Clear();
+  queue_.clear();
+}
+
+}  // namespace afunix::engine

@@ -1,0 +1,111 @@
+// ReadinessEngine: what is done with sockets by plain system calls once the kernel has said that
+// they are ready. How it is asked to say so is left to the engines below: an epoll set, or poll
+// requests in an io_uring.
+//
+// An endpoint whose readiness has not been used up stands in a list of our own (queue_), so that
+// neither pausing nor reading to the end costs a call. Writability is watched only while a write is
+// pending: otherwise each message that the peer reads would wake us.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/deadlines.h"
+#include "engine/engine_core.h"
+
+namespace afunix::engine {
+
+class ReadinessEngine : public EngineCore {
+ public:
+  [[nodiscard]] posix::Result<int32_t> Connect(const posix::UnixAddress& address,
+                                               int64_t patience) override;
+  [[nodiscard]] posix::Status ConnectAgain(int32_t handle, const posix::UnixAddress& address,
+                                           int64_t patience) override;
+  [[nodiscard]] posix::Result<int32_t> Adopt(posix::Fd fd) override;
+  [[nodiscard]] posix::Result<int32_t> Listen(const posix::UnixAddress& address,
+                                              const ListenOptions& options) override;
+  [[nodiscard]] posix::Result<int32_t> AdoptListener(posix::Fd fd, int backlog) override;
+  void Submit(std::span<Submission> submissions) override;
+  [[nodiscard]] size_t Collect() override;
+  [[nodiscard]] bool HasWork() const override { return HasDeferred() || !queue_.empty(); }
+
+ protected:
+  explicit ReadinessEngine(const EngineMemory& memory) : EngineCore(memory) {}
+
+  // Called once for an endpoint that is connected or listening; afterwards the kernel says when it
+  // has something.
+  [[nodiscard]] virtual posix::Status Watch(Endpoint& endpoint) = 0;
+  // Called before its descriptor is closed.
+  virtual void Unwatch(Endpoint& endpoint) = 0;
+  virtual void WatchWritable(StreamSocket& socket, bool watch) = 0;
+  // `endpoint` was looked at, or its user wants to read: if it is not queued and not ready, the
+  // kernel has to say when it is.
+  virtual void AwaitMore(Endpoint& endpoint) = 0;
+  // The user of `socket` stopped reading.
+  virtual void AwaitNoMore(StreamSocket& socket) = 0;
+  // Notes what the kernel says. Without `ask` there is other work: only what is known already.
+  virtual void NoteEvents(bool ask) = 0;
+  // RunDeadlines() shall be called at this moment, CLOCK_MONOTONIC.
+  virtual void ArmTimer(int64_t when) = 0;
+
+  // readiness_engine.cc
+  void CarryOut(Submission& submission);
+  // Readiness of `socket` as poll(2) and epoll(7) put it.
+  void NoteReady(Endpoint& endpoint, uint32_t events);
+  void Enqueue(Endpoint& endpoint);
+  void RunDeadlines();
+  void ForgetQueues();
+
+  // reading.cc
+  void FinishReading(StreamSocket& socket);
+
+  // writing.cc; writes return 0, −errno or kPending.
+  [[nodiscard]] int32_t SettleSend(StreamSocket& socket, std::span<const std::byte> bytes,
+                                   posix::Result<size_t> sent);
+  [[nodiscard]] std::span<const std::byte> BytesOf(const Submission& submission) const;
+
+  // listening.cc
+  [[nodiscard]] bool TellAccepted(Listener& listener, posix::Fd fd);
+
+ private:
+  // readiness_engine.cc
+  [[nodiscard]] int32_t Carry(const Submission& submission, StreamSocket& socket);
+  void Close(Endpoint& endpoint);
+  void LookAtQueue();
+  void ScheduleAt(int64_t when, const Endpoint& endpoint);
+
+  // reading.cc
+  // True if the socket may have more and should stay in the queue.
+  [[nodiscard]] bool ReadSome(StreamSocket& socket);
+
+  // writing.cc
+  [[nodiscard]] int32_t WriteFromArea(StreamSocket& socket, std::span<const std::byte> bytes);
+  [[nodiscard]] int32_t WritePayload(StreamSocket& socket, size_t length);
+  [[nodiscard]] int32_t ContinueWrite(StreamSocket& socket);
+  void WaitForRoom(StreamSocket& socket, int code);
+  void HalfClose(StreamSocket& socket);
+  void OnWritable(StreamSocket& socket);
+
+  // connecting.cc
+  void BeginConnecting(StreamSocket& socket, const posix::UnixAddress& address, int64_t patience);
+  void Attempt(StreamSocket& socket, int64_t now);
+
+  // listening.cc
+  [[nodiscard]] posix::Result<int32_t> StartListening(std::unique_ptr<Listener> listener,
+                                                      int backlog);
+  [[nodiscard]] bool AcceptSome(Listener& listener);
+  void BackOff(Listener& listener);
+
+  Deadlines deadlines_;
+  int64_t timer_armed_for_ = 0;
+  // Endpoints to look at without asking the kernel, in the order of their turn.
+  std::vector<uint64_t> queue_;
+  std::vector<uint64_t> queue_now_;
+  // Collections since the kernel was last asked.
+  int unasked_ = 0;
+  // Slabs filled in the collection under way.
+  int32_t slabs_used_ = 0;
+};
+
+}  // namespace afunix::engine

@@ -1,0 +1,346 @@
+#include "engine/uring_engine.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "engine/budgets.h"
+
+namespace afunix::engine {
+
+namespace uring = posix::uring;
+
+namespace {
+
+constexpr uint64_t kEndpointTag = (uint64_t{1} << 56) - 1;
+
+}  // namespace
+
+posix::Result<std::unique_ptr<UringEngine>> UringEngine::Open(const EngineMemory& memory) {
+  if (memory.receive_area.size() < kReceiveMemorySize) return posix::Error{EINVAL};
+  std::unique_ptr<UringEngine> engine(new UringEngine(memory));
+  auto ring = posix::Uring::Open(kRingRequests, kRingAnswers);
+  if (!ring.ok()) return ring.error();
+  engine->ring_ = std::move(ring).value();
+  auto wake = posix::EventFd::Open();
+  if (!wake.ok()) return wake.error();
+  engine->wake_ = std::move(wake).value();
+  auto timer = posix::TimerFd::Open();
+  if (!timer.ok()) return timer.error();
+  engine->timer_ = std::move(timer).value();
+  if (auto done = engine->ring_.RegisterEventFd(engine->wake_.descriptor()); !done.ok()) {
+    return done.error();
+  }
+  if (auto done = engine->ring_.ProvideBuffers(memory.receive_area.subspan(kReceiveAreaSize),
+                                               kRingBufferCount, kRingBufferSize);
+      !done.ok()) {
+    return done.error();
+  }
+  return engine;
+}
+
+void UringEngine::Wake() {
+  ++counters_.syscalls;
+  wake_.Signal();
+}
+
+void UringEngine::SetAttended(bool attended) {
+  if (attended == attended_) return;
+  EngineCore::SetAttended(attended);
+  if (!ring_.open()) return;
+  if (attended) {
+    ring_.Notify(false);
+    ++counters_.syscalls;
+    wake_.Drain();
+  } else {
+    if (ring_.unsubmitted() > 0) Enter(false);
+    ring_.Notify(true);
+  }
+}
+
+uring::Request& UringEngine::Request() {
+  uring::Request* request = ring_.NextRequest();
+  while (request == nullptr) {
+    Enter(false);
+    request = ring_.NextRequest();
+  }
+  return *request;
+}
+
+void UringEngine::RequestFor(Endpoint& endpoint, Purpose purpose, uint8_t operation,
+                             uint32_t events) {
+  uring::Request& request = Request();
+  request.operation = operation;
+  request.fd = endpoint.fd.get();
+  request.operation_flags = events;
+  request.tag = TagFor(purpose, endpoints_.Tag(endpoint.handle));
+  if (purpose == Purpose::kReceive) {
+    request.priority = uring::kReceiveMultishot;
+    request.flags = uring::kSelectBuffer;
+  } else if (purpose == Purpose::kAccept) {
+    request.priority = uring::kAcceptMultishot;
+  }
+  endpoint.requests_out |= static_cast<uint8_t>(purpose);
+  ++requests_out_;
+}
+
+posix::Status UringEngine::Watch(Endpoint& endpoint) {
+  // A stream is asked for when somebody reads.
+  if (!ring_.open()) return posix::Error{EBADF};
+  AwaitMore(endpoint);
+  SubmitUnattended(false);
+  return {};
+}
+
+void UringEngine::AwaitMore(Endpoint& endpoint) {
+  if (endpoint.closed || endpoint.queued || endpoint.ready) return;
+  if (endpoint.kind == Endpoint::Kind::kListener) {
+    if (endpoint.requests_out != 0 || static_cast<Listener&>(endpoint).backing_off) return;
+    RequestFor(endpoint, Purpose::kAccept, uring::kAccept, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return;
+  }
+  auto& socket = static_cast<StreamSocket&>(endpoint);
+  if (!socket.reading || socket.ended || socket.connecting) return;
+  constexpr uint8_t kReads =
+      static_cast<uint8_t>(Purpose::kReceive) | static_cast<uint8_t>(Purpose::kPollReadable);
+  if ((socket.requests_out & kReads) != 0) return;
+  if (socket.reads_into_target || socket.direct_reads > 0) {
+    RequestFor(socket, Purpose::kPollReadable, uring::kPollAdd, POLLIN | POLLPRI | POLLRDHUP);
+  } else {
+    RequestFor(socket, Purpose::kReceive, uring::kReceive, 0);
+  }
+}
+
+void UringEngine::WatchWritable(StreamSocket& socket, bool watch) {
+  // A request for it is answered once; there is nothing to take back.
+  if (!watch || (socket.requests_out & static_cast<uint8_t>(Purpose::kPollWritable)) != 0) return;
+  RequestFor(socket, Purpose::kPollWritable, uring::kPollAdd, POLLOUT);
+}
+
+void UringEngine::Unwatch(Endpoint& endpoint) {
+  for (uint8_t bit = 1; bit <= kAllOfEndpoint; bit = static_cast<uint8_t>(bit << 1)) {
+    Cancel(endpoint, static_cast<Purpose>(bit));
+  }
+}
+
+void UringEngine::Cancel(Endpoint& endpoint, Purpose purpose) {
+  const auto bit = static_cast<uint8_t>(purpose);
+  if ((endpoint.requests_out & bit) == 0 || (endpoint.requests_cancelled & bit) != 0) return;
+  uring::Request& request = Request();
+  request.operation = uring::kAsyncCancel;
+  request.fd = -1;
+  request.address = TagFor(purpose, endpoints_.Tag(endpoint.handle));
+  request.flags = uring::kNoAnswerOnSuccess;
+  request.tag = TagFor(Purpose::kCancel, 0);
+  endpoint.requests_cancelled |= bit;
+  cancelled_ = true;
+}
+
+void UringEngine::Enter(bool collect) {
+  ++counters_.syscalls;
+  // EAGAIN and EBUSY: what could not be submitted stays for the next time.
+  (void)ring_.Enter(collect);
+  uring::Answer answer{};
+  while (ring_.Take(answer)) {
+    switch (static_cast<Purpose>(answer.tag >> 56)) {
+      case Purpose::kSend:
+        OnSent(answer);
+        break;
+      case Purpose::kCancel:
+        // It was too late; the request answers for itself.
+        break;
+      default:
+        // What was closed is told to be closed as soon as it is.
+        if (IsOfClosed(answer)) {
+          OnAnswer(answer);
+        } else {
+          answers_.push_back(answer);
+        }
+    }
+  }
+}
+
+bool UringEngine::IsOfClosed(const uring::Answer& answer) const {
+  if (static_cast<Purpose>(answer.tag >> 56) == Purpose::kTimer) return false;
+  const Endpoint* endpoint = endpoints_.FindTagged(answer.tag & kEndpointTag);
+  return endpoint == nullptr || endpoint->closed;
+}
+
+void UringEngine::SubmitUnattended(bool collect) {
+  if (attended_) return;
+  // Answers that we take now need not wake us.
+  ring_.Notify(false);
+  if (collect || ring_.unsubmitted() > 0) Enter(collect);
+  ring_.Notify(true);
+  if (HasWork()) Wake();
+}
+
+void UringEngine::Submit(std::span<Submission> submissions) {
+  if (!ring_.open()) {
+    ReadinessEngine::Submit(submissions);
+    return;
+  }
+  ++counters_.flushes;
+  if (!attended_) ring_.Notify(false);
+  submissions_ = submissions;
+  for (size_t row = 0; row < submissions.size(); ++row) {
+    Submission& submission = submissions[row];
+    StreamSocket* socket = FindStream(submission.handle);
+    // What comes behind a send has to know what became of it.
+    if (socket != nullptr && socket->sending >= 0) SendRequested();
+    if (socket != nullptr && submissions.size() > 1 && CanSend(submission, *socket)) {
+      RequestSend(row, *socket);
+    } else {
+      CarryOut(submission);
+    }
+  }
+  if (unanswered_sends_ > 0) SendRequested();
+  submissions_ = {};
+  const bool cancelled = std::exchange(cancelled_, false);
+  if (attended_) {
+    if (cancelled) Enter(true);
+  } else {
+    SubmitUnattended(cancelled);
+  }
+}
+
+void UringEngine::NoteEvents(bool ask) {
+  if (!ring_.open()) return;
+  accepted_ = 0;
+  ++collection_;
+  if (!told_buffers_.empty()) ring_.Recycle(told_buffers_);
+  told_buffers_.clear();
+  if (ask) {
+    for (int enters = 0; enters < kRingEnters && ring_.HasWork(); ++enters) {
+      if (answers_.size() - next_answer_ >= kRingAnswersWanted) break;
+      Enter(true);
+    }
+  }
+  while (next_answer_ < answers_.size() && HasRoom() && accepted_ < kAcceptBudget) {
+    OnAnswer(answers_[next_answer_++]);
+  }
+  if (next_answer_ == answers_.size()) {
+    answers_.clear();
+    next_answer_ = 0;
+  }
+}
+
+void UringEngine::OnAnswer(const uring::Answer& answer) {
+  const auto purpose = static_cast<Purpose>(answer.tag >> 56);
+  if (purpose == Purpose::kTimer) {
+    timer_polled_ = false;
+    RunDeadlines();
+    return;
+  }
+  Endpoint* endpoint = endpoints_.FindTagged(answer.tag & kEndpointTag);
+  if ((answer.flags & uring::kHasBuffer) != 0) {
+    told_buffers_.push_back(static_cast<uint16_t>(answer.flags >> uring::kBufferShift));
+  }
+  // Its number is not free before its requests are back.
+  if (endpoint == nullptr) return;
+  if ((answer.flags & uring::kHasMore) == 0) CameBack(*endpoint, purpose);
+  if (purpose == Purpose::kAccept) {
+    OnAccepted(static_cast<Listener&>(*endpoint), answer.result);
+    return;
+  }
+  if (endpoint->closed) return;
+  auto& socket = static_cast<StreamSocket&>(*endpoint);
+  if (purpose == Purpose::kReceive) {
+    OnReceived(socket, answer);
+  } else if (purpose == Purpose::kPollWritable) {
+    socket.writable = true;
+    Enqueue(socket);
+  } else if (answer.result > 0) {
+    NoteReady(socket, static_cast<uint32_t>(answer.result));
+  } else {
+    AwaitMore(socket);
+  }
+  UpdateLiveness(socket);
+}
+
+void UringEngine::CameBack(Endpoint& endpoint, Purpose purpose) {
+  const auto kept = static_cast<uint8_t>(~static_cast<uint8_t>(purpose));
+  endpoint.requests_out &= kept;
+  endpoint.requests_cancelled &= kept;
+  --requests_out_;
+  if (endpoint.closed && endpoint.requests_out == 0) {
+    UpdateLiveness(endpoint);
+    Defer(endpoint.handle, CompletionKind::kClosed, 0);
+  }
+}
+
+void UringEngine::OnAccepted(Listener& listener, int32_t result) {
+  posix::Fd accepted(result < 0 ? -1 : result);
+  // Accepted while it was being closed: nobody will serve it.
+  if (listener.closed) return;
+  if (accepted.valid()) {
+    (void)TellAccepted(listener, std::move(accepted));
+    ++accepted_;
+  } else if (result != -ECANCELED) {
+    // Whatever it is, accept(2) will say it again, and AcceptSome() knows what to do.
+    listener.ready = true;
+    Enqueue(listener);
+  }
+  AwaitMore(listener);
+}
+
+void UringEngine::ArmTimer(int64_t when) {
+  if (!ring_.open()) return;
+  ++counters_.syscalls;
+  (void)timer_.ArmAt(when);
+  if (std::exchange(timer_polled_, true)) return;
+  uring::Request& request = Request();
+  request.operation = uring::kPollAdd;
+  request.fd = timer_.descriptor();
+  request.operation_flags = POLLIN;
+  request.tag = TagFor(Purpose::kTimer, 0);
+  SubmitUnattended(false);
+}
+
+void UringEngine::Shutdown() {
+  if (!ring_.open()) {
+    // Perhaps it never was.
+    ForgetEverything();
+    return;
+  }
+  // Requests hold open files, and buffers that are about to go: all of them come back first.
+  if (requests_out_ > 0 || timer_polled_) {
+    uring::Request& request = Request();
+    request.operation = uring::kAsyncCancel;
+    request.fd = -1;
+    request.operation_flags = uring::kCancelAny | uring::kCancelAll;
+    request.tag = TagFor(Purpose::kCancel, 0);
+  }
+  for (int tries = 0; tries < kShutdownTries && (requests_out_ > 0 || timer_polled_); ++tries) {
+    if (tries > 0) ::sched_yield();
+    Enter(true);
+    for (; next_answer_ < answers_.size(); ++next_answer_) Forget(answers_[next_answer_]);
+  }
+  answers_.clear();
+  next_answer_ = 0;
+  told_buffers_.clear();
+  ForgetEverything();
+  ForgetQueues();
+  ring_ = posix::Uring();
+  timer_ = posix::TimerFd();
+  wake_ = posix::EventFd();
+}
+
+void UringEngine::Forget(const uring::Answer& answer) {
+  if ((answer.flags & uring::kHasMore) == 0) {
+    if (static_cast<Purpose>(answer.tag >> 56) == Purpose::kTimer) {
+      timer_polled_ = false;
+    } else {
+      --requests_out_;
+    }
+  }
+  if (static_cast<Purpose>(answer.tag >> 56) == Purpose::kAccept && answer.result >= 0) {
+    posix::Fd unserved(answer.result);
+  }
+}
+
+}  // namespace afunix::engine

@@ -1,0 +1,113 @@
+// UringEngine: one io_uring for all sockets of one thread.
+//
+// Short messages come and go in batches: the kernel fills provided buffers as they arrive
+// (multishot receive), accepts by itself (multishot accept), and takes the writes of a batch in one
+// system call that also collects what has happened meanwhile. Everything that is not short (long
+// reads, the user's own buffers, large or unfinished writes) is done by plain system calls, as
+// ReadinessEngine has it, with poll requests in the ring to say when.
+//
+// The kernel makes completions, and writes to provided buffers, only while we are in Enter().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/readiness_engine.h"
+#include "posix/event_fd.h"
+#include "posix/timer_fd.h"
+#include "posix/uring.h"
+
+namespace afunix::engine {
+
+class UringEngine final : public ReadinessEngine {
+ public:
+  // Errors as Uring::Open(): ENOSYS, EPERM, EINVAL and so on.
+  [[nodiscard]] static posix::Result<std::unique_ptr<UringEngine>> Open(const EngineMemory& memory);
+  ~UringEngine() override { UringEngine::Shutdown(); }
+
+  [[nodiscard]] int descriptor() const override { return wake_.descriptor(); }
+  void Submit(std::span<Submission> submissions) override;
+  [[nodiscard]] bool HasWork() const override {
+    return ReadinessEngine::HasWork() || next_answer_ < answers_.size() ||
+           (ring_.open() && ring_.HasWork());
+  }
+  void Wake() override;
+  void SetAttended(bool attended) override;
+  void Shutdown() override;
+
+ private:
+  // What a request is for: a bit in Endpoint::requests_out, or one of those without an endpoint.
+  enum class Purpose : uint8_t {
+    kReceive = 1,
+    kPollReadable = 2,
+    kPollWritable = 4,
+    kAccept = 8,
+    kSend = 16,
+    kTimer = 32,
+    kCancel = 64,
+  };
+  static constexpr uint8_t kAllOfEndpoint = 1 | 2 | 4 | 8;
+
+  explicit UringEngine(const EngineMemory& memory) : ReadinessEngine(memory) {}
+
+  // uring_engine.cc
+  [[nodiscard]] posix::Status Watch(Endpoint& endpoint) override;
+  void Unwatch(Endpoint& endpoint) override;
+  void WatchWritable(StreamSocket& socket, bool watch) override;
+  void AwaitMore(Endpoint& endpoint) override;
+  void AwaitNoMore(StreamSocket& socket) override { Cancel(socket, Purpose::kReceive); }
+  void NoteEvents(bool ask) override;
+  void ArmTimer(int64_t when) override;
+
+  [[nodiscard]] static uint64_t TagFor(Purpose purpose, uint64_t rest) {
+    return static_cast<uint64_t>(purpose) << 56 | rest;
+  }
+  [[nodiscard]] posix::uring::Request& Request();
+  void RequestFor(Endpoint& endpoint, Purpose purpose, uint8_t operation, uint32_t events);
+  void Cancel(Endpoint& endpoint, Purpose purpose);
+  void Enter(bool collect);
+  // Whoever is not attended is woken if there is something to tell.
+  void SubmitUnattended(bool collect);
+  [[nodiscard]] bool IsOfClosed(const posix::uring::Answer& answer) const;
+  void OnAnswer(const posix::uring::Answer& answer);
+  void CameBack(Endpoint& endpoint, Purpose purpose);
+  void OnAccepted(Listener& listener, int32_t result);
+
+  // An answer that comes when nothing is told any more.
+  void Forget(const posix::uring::Answer& answer);
+
+  // uring_sending.cc
+  [[nodiscard]] static bool CanSend(const Submission& submission, const StreamSocket& socket);
+  void RequestSend(size_t row, StreamSocket& socket);
+  void OnSent(const posix::uring::Answer& answer);
+  // Hands over what was requested and waits until the kernel has said what it took.
+  void SendRequested();
+  void SendDirectly();
+
+  // uring_receiving.cc
+  void OnReceived(StreamSocket& socket, const posix::uring::Answer& answer);
+  void OnReceiveStopped(StreamSocket& socket, int32_t result);
+
+  posix::Uring ring_;
+  posix::EventFd wake_;
+  posix::TimerFd timer_;
+  bool timer_polled_ = false;
+  // Something was cancelled that must be gone when Submit() returns.
+  bool cancelled_ = false;
+  // Requests of endpoints that the kernel has.
+  size_t requests_out_ = 0;
+  // Answers that have not been looked at yet.
+  std::vector<posix::uring::Answer> answers_;
+  size_t next_answer_ = 0;
+  // Provided buffers that were told and are the kernel's again in the next collection.
+  std::vector<uint16_t> told_buffers_;
+  // The submissions being carried out, and how many of them are sends without an answer.
+  std::span<Submission> submissions_;
+  size_t unanswered_sends_ = 0;
+  uint32_t collection_ = 0;
+  // Connections told in the collection under way.
+  int accepted_ = 0;
+};
+
+}  // namespace afunix::engine

@@ -1,0 +1,64 @@
+// What a multishot receive brings. The kernel goes on filling buffers until it is told to stop, or
+// something happens: the end, an error, no buffer left.
+#include <cerrno>
+#include <utility>
+
+#include "engine/budgets.h"
+#include "engine/uring_engine.h"
+
+namespace afunix::engine {
+
+namespace uring = posix::uring;
+
+void UringEngine::OnReceived(StreamSocket& socket, const uring::Answer& answer) {
+  if (answer.result <= 0) {
+    OnReceiveStopped(socket, answer.result);
+    return;
+  }
+  const size_t buffer = answer.flags >> uring::kBufferShift;
+  counters_.bytes_read += static_cast<size_t>(answer.result);
+  if (std::exchange(socket.told_in, collection_) != collection_) socket.told_bytes = 0;
+  socket.told_bytes += static_cast<uint32_t>(answer.result);
+  // Also when its user has stopped reading meanwhile: the bytes are no longer the kernel's.
+  Complete(socket.handle, CompletionKind::kData, answer.result,
+           static_cast<int32_t>(kReceiveAreaSize + buffer * kRingBufferSize));
+  if (static_cast<uint32_t>(answer.result) == kRingBufferSize) socket.direct_reads = kDirectReads;
+  if (!socket.reading || socket.direct_reads > 0) Cancel(socket, Purpose::kReceive);
+  AwaitMore(socket);
+}
+
+void UringEngine::OnReceiveStopped(StreamSocket& socket, int32_t result) {
+  switch (result) {
+    case 0:
+      // The end stays there: who stopped reading finds it by reading on.
+      if (socket.reading) {
+        FinishReading(socket);
+      } else {
+        socket.ready = true;
+      }
+      return;
+    case -ENOBUFS:
+      // Others have all the buffers: this one is read directly once.
+      socket.ready = true;
+      break;
+    case -ECANCELED:
+    case -EINTR:
+    case -EAGAIN:
+      break;
+    case -ECONNRESET:
+      // As in libuv, which reads so much at once: a peer that wrote, closed, and left something of
+      // ours unread has ended, not failed, if the last read found less than it had room for.
+      if (socket.told_in == collection_ && socket.told_bytes % kReadSize != 0 && socket.reading) {
+        FinishReading(socket);
+        return;
+      }
+      [[fallthrough]];
+    default:
+      socket.read_error = -result;
+      socket.ready = true;
+  }
+  if (socket.ready && socket.reading) Enqueue(socket);
+  AwaitMore(socket);
+}
+
+}  // namespace afunix::engine

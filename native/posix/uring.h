@@ -1,0 +1,75 @@
+// Uring: one io_uring instance, used by the thread that opened it. io_uring_setup(2),
+// io_uring_enter(2), io_uring_register(2).
+//
+// Completions are made only while this thread is in Enter() (IORING_SETUP_DEFER_TASKRUN), so the
+// kernel writes to provided buffers only then. Linux 6.1.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+
+#include "posix/fd.h"
+#include "posix/mapping.h"
+#include "posix/result.h"
+#include "posix/uring_abi.h"
+
+namespace afunix::posix {
+
+class Uring {
+ public:
+  Uring() = default;
+
+  // ENOSYS: no io_uring in this kernel. EPERM: denied (seccomp, kernel.io_uring_disabled). EINVAL:
+  // older than Linux 6.1. EMFILE, ENFILE, ENOMEM.
+  [[nodiscard]] static Result<Uring> Open(uint32_t requests, uint32_t answers);
+
+  [[nodiscard]] bool open() const { return fd_.valid(); }
+
+  // `fd`, an eventfd, is signalled when Enter() would have something, while Notify(true).
+  [[nodiscard]] Status RegisterEventFd(int fd);
+  // Never misses work that arrives meanwhile: look at HasWork() afterwards.
+  void Notify(bool notify);
+
+  // Provided buffers for group 0: `count` (a power of two) of `size` bytes each, from the start of
+  // `memory`, which has to stay until the ring is gone.
+  [[nodiscard]] Status ProvideBuffers(std::span<std::byte> memory, uint16_t count, uint32_t size);
+  // Gives buffers back to the kernel.
+  void Recycle(std::span<const uint16_t> buffers);
+
+  // A zeroed request to fill in; null if there is no room before the next Enter().
+  [[nodiscard]] uring::Request* NextRequest();
+  // Requests that the kernel has not taken yet.
+  [[nodiscard]] uint32_t unsubmitted() const;
+  [[nodiscard]] uring::Request& Unsubmitted(uint32_t index);
+
+  // Submits, and with `collect` makes the answers that can be made. Never waits.
+  // EBUSY, EAGAIN: no memory for requests now.
+  [[nodiscard]] Status Enter(bool collect);
+
+  // The kernel has something that Enter() makes answers of, or there are answers or requests.
+  [[nodiscard]] bool HasWork() const;
+
+  // The next answer; false if there is none.
+  [[nodiscard]] bool Take(uring::Answer& answer);
+
+ private:
+  [[nodiscard]] std::atomic_ref<uint32_t> Shared(uint32_t offset) const {
+    return std::atomic_ref<uint32_t>(*rings_.At<uint32_t>(offset));
+  }
+
+  Fd fd_;
+  Mapping rings_;
+  Mapping requests_;
+  Mapping buffer_ring_;
+  uring::Parameters parameters_{};
+  uint32_t request_tail_ = 0;
+  uint32_t request_mask_ = 0;
+  uint32_t answer_mask_ = 0;
+  std::byte* buffers_ = nullptr;
+  uint32_t buffer_size_ = 0;
+  uint16_t buffer_mask_ = 0;
+  uint16_t buffer_tail_ = 0;
+};
+
+}  // namespace afunix::posix
