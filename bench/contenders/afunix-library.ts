@@ -13,6 +13,7 @@ export interface AfunixLibrary {
     once(event: 'error', listener: (error: Error) => void): unknown;
   };
   connect(options: Endpoint & { busyPoll?: number; onread?: OnRead }): Duplex;
+  configure(configuration: { engine: 'epoll' }): void;
   features(): Record<string, unknown>;
   stats(): { engine: string } & Record<string, unknown>;
 }

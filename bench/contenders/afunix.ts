@@ -1,7 +1,7 @@
 import type * as http from 'node:http';
 import type { Duplex } from 'node:stream';
 
-import { afunixLibrary } from './afunix-library.js';
+import { afunixLibrary, type AfunixLibrary } from './afunix-library.js';
 import type { ConnectOptions, Contender, Endpoint } from './contender.js';
 import { connectNet } from './net.js';
 
@@ -11,6 +11,8 @@ interface AfunixVariant {
   title: string;
   reads?: 'data' | 'onread';
   baselines?: readonly string[];
+  /** Instead of the one that afunix takes by itself. */
+  engine?: 'epoll';
   /** Microseconds to poll before sleeping, at both ends. */
   busyPoll?: number;
   /** The library that the HTTP client connects with; `net` so that only the server differs. */
@@ -18,6 +20,12 @@ interface AfunixVariant {
 }
 
 function afunixContender(variant: AfunixVariant): Contender {
+  function library(): AfunixLibrary {
+    const afunix = afunixLibrary();
+    if (variant.engine !== undefined) afunix.configure({ engine: variant.engine });
+    return afunix;
+  }
+
   const socketOptions = variant.busyPoll === undefined ? {} : { busyPoll: variant.busyPoll };
 
   function listen(
@@ -26,14 +34,14 @@ function afunixContender(variant: AfunixVariant): Contender {
     options: { allowHalfOpen?: boolean } = {},
   ): Promise<Endpoint> {
     return new Promise((resolve, reject) => {
-      const server = afunixLibrary().createServer({ ...socketOptions, ...options }, onConnection);
+      const server = library().createServer({ ...socketOptions, ...options }, onConnection);
       server.once('error', reject);
       server.listen({ path }, () => resolve({ path }));
     });
   }
 
   function connect(endpoint: Endpoint, options: ConnectOptions = {}): Duplex {
-    return afunixLibrary().connect({ ...endpoint, ...options, ...socketOptions });
+    return library().connect({ ...endpoint, ...options, ...socketOptions });
   }
 
   return {
@@ -41,26 +49,38 @@ function afunixContender(variant: AfunixVariant): Contender {
     title: variant.title,
     reads: variant.reads ?? 'data',
     baselines: variant.baselines ?? ['net-unix'],
-    probe: probeAfunix,
+    probe: () => probe(library(), variant.engine),
     listen: (path, onConnection) => listen(path, onConnection),
     connect,
     // Half-open is what http.Server asks of its own sockets.
     listenHttp: (server: http.Server, path: string) =>
       listen(path, (connection) => server.emit('connection', connection), { allowHalfOpen: true }),
     connectHttp: variant.httpClient === 'afunix' ? connect : connectNet,
-    counters: () => afunixLibrary().stats(),
+    counters: () => library().stats(),
   };
 }
 
-/** Without its addon afunix is `node:net`, and measuring that under another name would mislead. */
-function probeAfunix(): Record<string, unknown> {
-  const { engine } = afunixLibrary().stats();
-  if (engine === 'net')
+/** Under a name that promises something else than what would run, measuring would mislead. */
+function probe(library: AfunixLibrary, engine: 'epoll' | undefined): Record<string, unknown> {
+  const { engineReason, ...features } = library.features();
+  const running = library.stats().engine;
+  if (running === 'net') {
     throw new Error('afunix found no usable addon here and would run on node:net');
-  return { engine, features: afunixLibrary().features() };
+  }
+  if (engine !== undefined && features['ioUring'] instanceof Object) {
+    const { available, reason } = features['ioUring'] as { available: boolean; reason?: string };
+    if (!available) throw new Error(`afunix runs on epoll anyway: ${reason ?? ''}`);
+  }
+  return { engine: running, engineReason, features };
 }
 
 export const afunix = afunixContender({ id: 'afunix', title: 'afunix' });
+
+export const afunixEpoll = afunixContender({
+  id: 'afunix-epoll',
+  title: 'afunix on epoll',
+  engine: 'epoll',
+});
 
 export const afunixBusyPoll = afunixContender({
   id: 'afunix-busy-poll',

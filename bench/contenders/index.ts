@@ -1,4 +1,4 @@
-import { afunix, afunixBothEnds, afunixBusyPoll, afunixOnread } from './afunix.js';
+import { afunix, afunixBothEnds, afunixBusyPoll, afunixEpoll, afunixOnread } from './afunix.js';
 import type { Contender } from './contender.js';
 import { netTcp } from './net-tcp.js';
 import { netUnix, netUnixOnread } from './net-unix.js';
@@ -9,6 +9,7 @@ export const contenders: readonly Contender[] = [
   netUnix,
   netUnixOnread,
   afunix,
+  afunixEpoll,
   afunixOnread,
   afunixBusyPoll,
   afunixBothEnds,

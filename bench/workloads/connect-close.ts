@@ -73,7 +73,7 @@ export const connectClose: Workload = {
       compared: true,
     },
   ],
-  contenders: ['net-tcp', 'net-unix', 'afunix'],
+  contenders: ['net-tcp', 'net-unix', 'afunix', 'afunix-epoll'],
   connections: CONCURRENCY,
   secondsNeeded: ({ seconds }) => seconds,
   server,

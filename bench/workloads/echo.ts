@@ -69,6 +69,7 @@ export function echo(connections: number): Workload {
       'net-tcp',
       'net-unix',
       'afunix',
+      'afunix-epoll',
       ...(connections === 1 ? ['afunix-busy-poll'] : []),
     ],
     connections,

@@ -105,7 +105,7 @@ export const http: Workload = {
       compared: true,
     },
   ],
-  contenders: ['net-tcp', 'net-unix', 'afunix', 'afunix-both-ends'],
+  contenders: ['net-tcp', 'net-unix', 'afunix', 'afunix-epoll', 'afunix-both-ends'],
   connections: CONNECTIONS,
   secondsNeeded: ({ seconds }) => seconds,
   server,

@@ -57,7 +57,7 @@ export const idleCpu: Workload = {
       compared: false,
     },
   ],
-  contenders: ['net-tcp', 'net-unix', 'afunix'],
+  contenders: ['net-tcp', 'net-unix', 'afunix', 'afunix-epoll'],
   connections: CONNECTIONS,
   secondsNeeded: ({ idleSeconds }) => SETTLING_SECONDS + idleSeconds,
   server: async (context) => withIdleSample(await echoServer(context)),

@@ -98,7 +98,7 @@ export const idleMemory: Workload = {
       compared: true,
     },
   ],
-  contenders: ['net-tcp', 'net-unix', 'afunix'],
+  contenders: ['net-tcp', 'net-unix', 'afunix', 'afunix-epoll'],
   connections: CONNECTIONS + OPEN_BEFORE,
   // The young generation grows in steps of megabytes, which is more than the connections take.
   nodeOptions: ['--max-semi-space-size=1'],

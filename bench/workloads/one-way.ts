@@ -151,8 +151,8 @@ export function oneWay(label: string, size: number): Workload {
     ],
     contenders:
       size < ONREAD_FROM
-        ? ['net-tcp', 'net-unix', 'afunix']
-        : ['net-tcp', 'net-unix', 'net-unix-onread', 'afunix', 'afunix-onread'],
+        ? ['net-tcp', 'net-unix', 'afunix', 'afunix-epoll']
+        : ['net-tcp', 'net-unix', 'net-unix-onread', 'afunix', 'afunix-epoll', 'afunix-onread'],
     connections: 1,
     secondsNeeded: ({ seconds }) => seconds,
     server: (context) => writer(context, size),
