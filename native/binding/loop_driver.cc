@@ -14,6 +14,10 @@ namespace {
 constexpr int kRounds = 16;
 constexpr size_t kCompletionBudget = 1024;
 
+// After a busy batch more is likely to come at once: looking for it so long is cheaper than sleeping
+// and being woken.
+constexpr int64_t kAnticipation = 20'000;
+
 // The longest stretch of busy polling between two looks at timers.
 constexpr int64_t kLongestStretch = 1'000'000;
 
@@ -89,41 +93,50 @@ void LoopDriver::OnPoll(uv_poll_t* poll, int /*status*/, int /*events*/) {
   static_cast<LoopDriver*>(poll->data)->Run();
 }
 
-int64_t LoopDriver::Patience() const { return std::max(engine_->BusyPoll(), busy_poll_); }
+int64_t LoopDriver::Patience(bool was_busy) {
+  const int64_t wished = std::max(engine_->BusyPoll(), busy_poll_);
+  if (wished > 0) return wished;
+  return was_busy && anticipation_.Pays() ? kAnticipation : 0;
+}
 
 void LoopDriver::Run() {
   engine_->SetAttended(true);
-  const int64_t started = Patience() > 0 ? posix::MonotonicNow() : 0;
-  // A stretch that goes on counts from the event before it.
+  const int64_t started = posix::MonotonicNow();
+  // A stretch of busy polling that goes on counts from the event before it.
   if (!std::exchange(stretching_, false)) last_event_ = started;
   bool stretched = false;
+  bool looked = false;
   int round = 0;
   size_t told = 0;
   while (handle_ != nullptr) {
     const size_t completions = engine_->Collect();
     if (completions > 0) {
+      if (std::exchange(looked, false)) anticipation_.Hit();
       if (!Dispatch(completions)) break;
-      // What was dispatched may have closed the last socket that wished for it.
-      if (started > 0 && Patience() > 0) {
-        last_event_ = posix::MonotonicNow();
-        stretched = last_event_ - started > kLongestStretch;
-        if (stretched) break;
+      told += completions;
+      if (++round >= kRounds || told >= kCompletionBudget) {
+        stretched = Patience(false) > 0;
+        break;
+      }
+      if (engine_->HasWork() || completions >= kLooksBusy) {
+        last_event_ = 0;
         continue;
       }
-      told += completions;
-      if (++round == kRounds || told >= kCompletionBudget) break;
-      if (engine_->HasWork() || completions >= kLooksBusy) continue;
-      break;
+      last_event_ = 0;
     }
     if (engine_->HasWork() && ++round < kRounds) continue;
-    const int64_t patience = Patience();
-    if (started == 0 || patience == 0) break;
+    // What was dispatched may have closed the last socket that wished for polling.
+    const int64_t patience = Patience(told >= kLooksBusy);
+    if (patience == 0) break;
     const int64_t now = posix::MonotonicNow();
+    if (last_event_ == 0) last_event_ = now;
     if (now - last_event_ > patience || !engine_->KeepsAlive()) break;
     stretched = now - started > kLongestStretch;
     if (stretched) break;
+    looked = true;
     Relax();
   }
+  if (looked) anticipation_.Miss();
   if (handle_ == nullptr) return;
   engine_->SetAttended(false);
   stretching_ = stretched;

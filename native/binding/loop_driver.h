@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "binding/anticipation.h"
 #include "binding/napi_util.h"
 #include "binding/poll_handle.h"
 #include "engine/engine.h"
@@ -33,8 +34,8 @@ class LoopDriver {
 
  private:
   static void OnPoll(uv_poll_t* poll, int status, int events);
-  // Nanoseconds to look for events before sleeping.
-  [[nodiscard]] int64_t Patience() const;
+  // Nanoseconds to look for events before sleeping: what sockets wish for, or what pays.
+  [[nodiscard]] int64_t Patience(bool was_busy);
   void Run();
   [[nodiscard]] bool Dispatch(size_t completions);
 
@@ -47,6 +48,7 @@ class LoopDriver {
   int64_t busy_poll_ = 0;
   // Busy polling was only interrupted, for the sake of timers.
   bool stretching_ = false;
+  Anticipation anticipation_;
   int64_t last_event_ = 0;
   bool referenced_ = false;
 };
