@@ -1,5 +1,5 @@
-// Anticipation: whether looking for more after a busy batch has paid lately. It has to succeed once in
-// three times; when it does not, it is tried only now and then.
+// Anticipation: whether looking for more after a busy batch has paid lately. It has to succeed once
+// in three times; when it does not, it is tried only now and then.
 #pragma once
 
 #include <algorithm>

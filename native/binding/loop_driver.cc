@@ -14,8 +14,8 @@ namespace {
 constexpr int kRounds = 16;
 constexpr size_t kCompletionBudget = 1024;
 
-// After a busy batch more is likely to come at once: looking for it so long is cheaper than sleeping
-// and being woken.
+// After a busy batch more is likely to come at once: looking for it so long is cheaper than
+// sleeping and being woken.
 constexpr int64_t kAnticipation = 20'000;
 
 // The longest stretch of busy polling between two looks at timers.

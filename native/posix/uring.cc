@@ -52,6 +52,8 @@ Result<Uring> Uring::Open(uint32_t requests, uint32_t answers) {
   // Requests are handed over in the order of their places.
   auto* const order = ring.rings_.At<uint32_t>(parameters.submission_offsets.array);
   for (uint32_t i = 0; i < parameters.submission_entries; ++i) order[i] = i;
+  // What permits the one call may still deny the other.
+  if (auto entered = ring.Enter(true); !entered.ok()) return entered.error();
   return ring;
 }
 

@@ -40,7 +40,7 @@ export function uringReason(status: number): string {
     return 'io_uring is not permitted here: by the container, or by the sysctl kernel.io_uring_disabled';
   }
   if (code === 'EINVAL') return 'this kernel is older than Linux 6.1';
-  return `io_uring_setup gives ${code}`;
+  return `setting up an io_uring gives ${code}`;
 }
 
 /** The engine that runs, or would run if the first socket were made now. */

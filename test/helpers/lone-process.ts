@@ -26,6 +26,8 @@ export interface LoneOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** The most descriptors that the process may have. */
   readonly descriptors?: number;
+  /** A system call, by its number, that is answered with this errno and nothing else. */
+  readonly denied?: { readonly systemCall: number; readonly errno: number };
   /** After this many milliseconds it is killed, which shows as SIGKILL. */
   readonly limit?: number;
 }
@@ -69,6 +71,10 @@ export function startLone<Parameters>(
   if (options.descriptors !== undefined) {
     command.unshift('sh', '-c', `ulimit -n ${options.descriptors} && exec "$@"`, 'sh');
   }
+  if (options.denied !== undefined) {
+    const { systemCall, errno } = options.denied;
+    command.unshift('python3', '-c', denySystemCall, String(systemCall), String(errno));
+  }
   const [program, ...rest] = command;
   assert.ok(program !== undefined);
   const child = spawn(program, rest, {
@@ -77,6 +83,23 @@ export function startLone<Parameters>(
   });
   return watch(t, child, options.limit ?? defaultLimit);
 }
+
+/** As a container's seccomp profile does it. */
+const denySystemCall = `
+import ctypes, os, struct, sys
+number, errno = int(sys.argv[1]), int(sys.argv[2])
+load, equal, answer = 0x20, 0x15, 0x06
+filters = [(load, 0, 0, 0), (equal, 0, 1, number), (answer, 0, 0, 0x50000 | errno), (answer, 0, 0, 0x7fff0000)]
+code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *row) for row in filters))
+class Program(ctypes.Structure):
+    _fields_ = [('length', ctypes.c_ushort), ('filters', ctypes.c_void_p)]
+program = Program(len(filters), ctypes.addressof(code))
+libc = ctypes.CDLL(None, use_errno=True)
+no_new_privileges, set_seccomp, by_filter = 38, 22, 2
+if libc.prctl(no_new_privileges, 1, 0, 0, 0) or libc.prctl(set_seccomp, by_filter, ctypes.byref(program), 0, 0):
+    sys.exit('seccomp: ' + os.strerror(ctypes.get_errno()))
+os.execvp(sys.argv[3], sys.argv[3:])
+`;
 
 function watch(t: TestContext, child: ChildProcess, limit: number): LoneProcess {
   const { stdin, stdout, stderr } = child;
