@@ -2,6 +2,8 @@
  * Addresses as Node writes them: a pathname, or an abstract name behind a leading NUL. Linux has room for 107
  * bytes of either (unix(7)).
  */
+import { ABSTRACT_NAMES_ARE_EXACT } from './net-version';
+
 export const LONGEST_NAME = 107;
 
 export function isAbstract(address: string): boolean {
@@ -24,11 +26,8 @@ export function encodeAddress(address: string): Buffer {
  */
 export type AbstractLength = 'exact' | 'padded';
 
-const [major = 0, minor = 0] = process.versions.uv.split('.').map(Number);
-
 /** What the `net` of this Node does, so that it and afunix find each other. */
-export const NET_ABSTRACT_LENGTH: AbstractLength =
-  major > 1 || (major === 1 && minor >= 51) ? 'exact' : 'padded';
+export const NET_ABSTRACT_LENGTH: AbstractLength = ABSTRACT_NAMES_ARE_EXACT ? 'exact' : 'padded';
 
 export function isPadded(wanted: AbstractLength | undefined): boolean {
   return (wanted ?? NET_ABSTRACT_LENGTH) === 'padded';

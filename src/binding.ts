@@ -41,7 +41,14 @@ export interface NativeBinding {
   adopt(fd: number): number;
   /** Puts the handles of two sockets connected to each other into `handles`. */
   socketpair(handles: Int32Array): number;
-  listen(address: Uint8Array, padded: boolean, backlog: number, addMode: number): number;
+  /** `mode`, unless it is 0, is the socket file's whole mode, or is added to it. */
+  listen(
+    address: Uint8Array,
+    padded: boolean,
+    backlog: number,
+    mode: number,
+    whole: boolean,
+  ): number;
   /** Takes ownership of `fd`, also when it fails. */
   adoptListener(fd: number, backlog: number): number;
   /** Carries out the first `count` rows of `submissions`. */

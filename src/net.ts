@@ -2,10 +2,10 @@
  * The shape of `node:net`: its names, with ours in the place of those that concern paths. Without the addon every
  * name is `net`'s own.
  */
-import diagnostics from 'node:diagnostics_channel';
 import net from 'node:net';
 import { normalizeArguments, packArguments } from './arguments';
 import { native } from './binding';
+import { tellOfMade } from './client-channel';
 import {
   Server as AfunixServer,
   type ConnectionListener,
@@ -27,8 +27,6 @@ export const Server: ServerConstructor =
   native === null ? (net.Server as unknown as ServerConstructor) : AfunixServer;
 export type Server = import('./server/server').Server;
 
-const clientChannel = diagnostics.channel('net.client.socket');
-
 export interface Connect {
   (
     options: (SocketConnectOptions & SocketOptions) | net.NetConnectOpts,
@@ -46,7 +44,7 @@ function connectAnywhere(...args: unknown[]): unknown {
     return Reflect.apply(net.connect as (...forwarded: unknown[]) => net.Socket, net, args);
   }
   const socket = new Socket(options);
-  if (clientChannel.hasSubscribers) clientChannel.publish({ socket });
+  tellOfMade(socket);
   if (typeof options['timeout'] === 'number' && options['timeout'] > 0) {
     socket.setTimeout(options['timeout']);
   }

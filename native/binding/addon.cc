@@ -124,13 +124,14 @@ int64_t SocketPair(Environment& environment, const Arguments& arguments) {
   return 0;
 }
 
-// listen(address, padded, backlog, addMode)
+// listen(address, padded, backlog, mode, whole)
 int64_t Listen(Environment& environment, const Arguments& arguments) {
   auto address = ParseAddress(arguments.Bytes(0), arguments.Bool(1));
   if (!address.ok()) return address.error().Negative();
   engine::ListenOptions options;
   options.backlog = arguments.Int(2, options.backlog);
   options.add_mode = static_cast<unsigned>(arguments.Int(3, 0));
+  options.whole_mode = arguments.Bool(4);
   return HandleOrError(environment.engine()->Listen(address.value(), options));
 }
 

@@ -1,11 +1,20 @@
 #include "binding/environment.h"
 
+#include <uv.h>
+
 #include <utility>
 
 #include "engine/epoll_engine.h"
 #include "engine/uring_engine.h"
 
 namespace afunix::binding {
+
+namespace {
+
+// From 1.52 on libuv reads on after a hang-up until the kernel says what it was, and so does `net`.
+constexpr unsigned kReadsBehindHangUp = 1u << 16 | 52u << 8;
+
+}  // namespace
 
 bool Environment::Install(napi_env env) {
   auto environment = std::make_unique<Environment>(env);
@@ -39,6 +48,7 @@ int Environment::Attach(napi_value layout, napi_value dispatch, bool uring) {
   if (!memory_.Attach(env_, layout)) return -EINVAL;
   const posix::Status opened = uring ? Open<engine::UringEngine>() : Open<engine::EpollEngine>();
   if (!opened.ok()) return opened.error().Negative();
+  engine_->SetResetBehindDataEnds(uv_version() < kReadsBehindHangUp);
   const int started = LoopDriver::Start(env_, *engine_, dispatch, driver_);
   if (started != 0) {
     Close();

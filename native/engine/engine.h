@@ -28,8 +28,10 @@ struct Counters {
 
 struct ListenOptions {
   int backlog = 511;
-  // Bits to add to the socket file's mode before anybody can connect; pathname addresses only.
+  // Bits to add to the socket file's mode before anybody can connect, or all that it then is;
+  // pathname addresses only.
   unsigned add_mode = 0;
+  bool whole_mode = false;
 };
 
 class Engine {
@@ -99,6 +101,13 @@ class Engine {
 
   // Closes every descriptor and forgets what was under way. Idempotent.
   virtual void Shutdown() = 0;
+
+  // A peer that wrote, closed, and left something of ours unread has ended when what it wrote has
+  // been read in one go. Otherwise it has failed, as the kernel says.
+  void SetResetBehindDataEnds(bool ends) { reset_behind_data_ends_ = ends; }
+
+ protected:
+  bool reset_behind_data_ends_ = true;
 };
 
 }  // namespace afunix::engine

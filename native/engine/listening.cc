@@ -25,7 +25,9 @@ posix::Result<int32_t> ReadinessEngine::Listen(const posix::UnixAddress& address
     listener->owns_file = true;
     // Between bind and listen nobody can connect yet.
     if (options.add_mode != 0) {
-      if (auto changed = listener->file.AddMode(options.add_mode); !changed.ok()) {
+      const auto changed = options.whole_mode ? listener->file.SetMode(options.add_mode)
+                                              : listener->file.AddMode(options.add_mode);
+      if (!changed.ok()) {
         listener->file.Remove();
         return changed.error();
       }

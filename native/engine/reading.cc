@@ -89,9 +89,7 @@ bool ReadinessEngine::ReadSome(StreamSocket& socket) {
     // descriptors and at out-of-band data, whatever follows.
     const bool emptied = bytes < destination.memory.size() && !received.value().control_truncated &&
                          !socket.has_out_of_band;
-    if (emptied && socket.peer_gone && socket.read_error == 0) {
-      // As in libuv: a peer that wrote, closed, and left something of ours unread has ended, not
-      // failed.
+    if (emptied && socket.peer_gone && socket.read_error == 0 && reset_behind_data_ends_) {
       FinishReading(socket);
       return false;
     }

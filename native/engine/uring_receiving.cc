@@ -48,7 +48,8 @@ void UringEngine::OnReceiveStopped(StreamSocket& socket, int32_t result) {
     case -ECONNRESET:
       // As in libuv, which reads so much at once: a peer that wrote, closed, and left something of
       // ours unread has ended, not failed, if the last read found less than it had room for.
-      if (socket.told_in == collection_ && socket.told_bytes % kReadSize != 0 && socket.reading) {
+      if (reset_behind_data_ends_ && socket.told_in == collection_ &&
+          socket.told_bytes % kReadSize != 0 && socket.reading) {
         FinishReading(socket);
         return;
       }

@@ -20,7 +20,11 @@ Result<SocketFile> SocketFile::Remember(std::string path) {
   return file;
 }
 
-Status SocketFile::AddMode(mode_t bits) const {
+Status SocketFile::AddMode(mode_t bits) const { return ChangeMode(07777, bits); }
+
+Status SocketFile::SetMode(mode_t bits) const { return ChangeMode(0, bits); }
+
+Status SocketFile::ChangeMode(mode_t keep, mode_t bits) const {
   // chmod(2) by path would follow a symbolic link that took the file's place in the meantime. An
   // O_PATH descriptor pins what we looked at; fchmod(2) refuses those, the path through /proc
   // works.
@@ -31,7 +35,7 @@ Status SocketFile::AddMode(mode_t bits) const {
   if (status.st_dev != device_ || status.st_ino != inode_) return Error{ENOENT};
 
   const std::string through = "/proc/self/fd/" + std::to_string(pinned.get());
-  if (::chmod(through.c_str(), (status.st_mode & 07777) | bits) != 0) return LastError();
+  if (::chmod(through.c_str(), (status.st_mode & keep) | bits) != 0) return LastError();
   return {};
 }
 

@@ -20,11 +20,16 @@ class SocketFile {
   // Adds `bits` to the file's mode, as `readableAll` and `writableAll` ask.
   [[nodiscard]] Status AddMode(mode_t bits) const;
 
+  // The same, taking away what is not in `bits`.
+  [[nodiscard]] Status SetMode(mode_t bits) const;
+
   // Unlinks it if the inode is still ours. Call before the socket is closed: the open socket pins
   // the inode number, so that it can't have been given to another file.
   void Remove();
 
  private:
+  [[nodiscard]] Status ChangeMode(mode_t keep, mode_t bits) const;
+
   std::string path_;
   dev_t device_ = 0;
   ino_t inode_ = 0;

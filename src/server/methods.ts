@@ -9,6 +9,7 @@ import { backlogOf, isPipeName, normalizeArguments, type LooseOptions } from '..
 import { engine, startEngine } from '../engine/engine';
 import { addHint, codedError, errnoException, listenException } from '../errors';
 import { listenAsNet } from '../net-twin';
+import { LISTEN_MODE_IS_WHOLE, ZERO_CONNECTIONS_IS_A_LIMIT } from '../net-version';
 import type { Connection } from '../socket/connection';
 import { SocketMethods } from '../socket/methods';
 import { AcceptedOptions, Socket } from '../socket/socket';
@@ -18,6 +19,7 @@ import type { ServerOptions } from './options';
 export const kListener = Symbol('listener');
 const kElsewhere = Symbol('elsewhere');
 const kOpened = Symbol('opened');
+const kIsFull = Symbol('is full');
 export const kServerOptions = Symbol('options');
 
 /** The kernel rounds it up to 512. */
@@ -54,7 +56,7 @@ export class ServerMethods extends EventEmitter {
   declare keepAlive: boolean;
   declare keepAliveInitialDelay: number;
   declare highWaterMark: number;
-  declare maxConnections?: number;
+  declare maxConnections?: number | null;
   declare [kListener]: Listener | null;
   declare [kServerOptions]: ServerOptions;
 
@@ -118,9 +120,16 @@ export class ServerMethods extends EventEmitter {
     process.nextTick(emitListening, this);
   }
 
+  private [kIsFull](): boolean {
+    const { maxConnections } = this;
+    if (maxConnections === undefined || maxConnections === null) return false;
+    if (!maxConnections && !ZERO_CONNECTIONS_IS_A_LIMIT) return false;
+    return this._connections >= maxConnections;
+  }
+
   /** A connection came in. */
   [onAccept](connection: Connection): void {
-    if (this.maxConnections && this._connections >= this.maxConnections) {
+    if (this[kIsFull]()) {
       this.emit('drop');
       connection.close(() => undefined);
       return;
@@ -236,7 +245,7 @@ function openListener(path: string, backlog: number, options: LooseOptions): num
   if (options['readableAll'] === true) mode |= READABLE_BY_ALL;
   if (options['writableAll'] === true) mode |= WRITABLE_BY_ALL;
   const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
-  return engine().listen(encodeAddress(path), padded, backlog, mode);
+  return engine().listen(encodeAddress(path), padded, backlog, mode, LISTEN_MODE_IS_WHOLE);
 }
 
 function addAbortSignal(server: ServerMethods, signal: unknown): void {

@@ -5,9 +5,11 @@ import { Duplex } from 'node:stream';
 import { inspect } from 'node:util';
 import { encodeAddress, isPadded, type AbstractLength } from '../address';
 import { normalizeArguments, unpackArguments, type LooseOptions } from '../arguments';
+import { tellOfConnecting } from '../client-channel';
 import { engine, startEngine } from '../engine/engine';
 import { addHint, codedError, errnoException } from '../errors';
 import { connectAsNet, connectNowhere } from '../net-twin';
+import { UNCONNECTED_SOCKETS_FINISH } from '../net-version';
 import type { ServerMethods } from '../server/methods';
 import {
   Connection,
@@ -61,6 +63,9 @@ export class SocketMethods extends Duplex implements ConnectionUser {
   declare _pendingEncoding: string;
   declare _sockname: null;
   declare _peername: null;
+  /** What TCP has and a Unix socket takes without effect: `net`'s own, see socket.ts. */
+  declare setNoDelay: (noDelay?: boolean) => this;
+  declare setKeepAlive: (enable?: boolean, initialDelay?: number) => this;
   declare [kConnection]: Connection | null;
   declare [kIdle]: IdleTimer | null;
   declare [kUserBuffer]: UserBuffer | null;
@@ -77,6 +82,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
     const { options, callback } = normalizeArguments(args);
     const path = options['path'];
     if (typeof path !== 'string' || path === '') return this[kElsewhere](args);
+    tellOfConnecting(this);
     if (callback !== null) this.once('connect', callback);
     // After an end it may be writeAfterEnd.
     if (this.write !== SocketMethods.prototype.write) this.write = SocketMethods.prototype.write;
@@ -365,12 +371,14 @@ export class SocketMethods extends Duplex implements ConnectionUser {
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    if (this.pending) {
+    if (UNCONNECTED_SOCKETS_FINISH ? this.connecting : this.pending) {
       this.once('connect', () => this._final(callback));
       return;
     }
+    const connection = this[kConnection];
     // A peer that is gone already makes this fail; the stream is finished all the same.
-    this[kConnection]?.shutdown(() => callback());
+    if (connection === null) callback();
+    else connection.shutdown(() => callback());
   }
 
   // Ending
@@ -443,16 +451,6 @@ export class SocketMethods extends Duplex implements ConnectionUser {
 
   _unrefTimer(): void {
     this[kIdle]?.refresh();
-  }
-
-  // What TCP has and a Unix socket takes without effect
-
-  setNoDelay(_noDelay?: boolean): this {
-    return this;
-  }
-
-  setKeepAlive(_enable?: boolean, _initialDelay?: number): this {
-    return this;
   }
 
   // Whether it keeps the process running

@@ -180,6 +180,12 @@ Object.defineProperty(SocketMethods.prototype, 'constructor', {
 });
 Object.defineProperty(construct, 'name', { value: 'Socket' });
 
+// On a socket without a handle of libuv's these check their arguments and remember them, no more.
+for (const name of ['setNoDelay', 'setKeepAlive', 'setTypeOfService', 'getTypeOfService']) {
+  const method = Object.getOwnPropertyDescriptor(net.Socket.prototype, name);
+  if (method !== undefined) Object.defineProperty(SocketMethods.prototype, name, method);
+}
+
 // A socket that went to a port is one of `net`'s; whoever asks for either kind gets yes.
 Object.defineProperty(construct, Symbol.hasInstance, {
   value(this: unknown, value: unknown): boolean {

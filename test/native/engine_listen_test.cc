@@ -102,6 +102,7 @@ TEST("one collection accepts no more from one listener than its budget, and none
   const UnixAddress address = FreshName();
   const int32_t listener = rig.engine().Listen(address, {.backlog = 1000}).value();
   std::vector<Fd> clients;
+  clients.reserve(3 * kAcceptBudget + 5);
   for (int i = 0; i < 3 * kAcceptBudget + 5; ++i) clients.push_back(ConnectTo(address));
   std::set<int32_t> handles;
   size_t rounds = 0;
@@ -125,6 +126,7 @@ TEST("a crowd at one listener does not keep a connection from being read") {
   const UnixAddress address = FreshName();
   REQUIRE_OK(rig.engine().Listen(address, {.backlog = 4000}));
   std::vector<Fd> clients;
+  clients.reserve(3 * kAcceptBudget);
   for (int i = 0; i < 3 * kAcceptBudget; ++i) clients.push_back(ConnectTo(address));
   REQUIRE_OK(posix::Send(connection.peer.get(), test::Bytes("me too")));
   for (int round = 0; round <= kCollectionsUnasked; ++round) rig.Round();
@@ -194,6 +196,18 @@ TEST("mode bits are on the socket file when it can be connected to") {
   CHECK_EQ(status.st_mode & 0777, 0766u);
 }
 
+TEST("a whole mode is all that the socket file has") {
+  EngineRig rig;
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "s";
+  const auto listener = rig.engine().Listen(UnixAddress::Pathname(path).value(),
+                                            {.backlog = 1, .add_mode = 0444, .whole_mode = true});
+  REQUIRE_OK(listener);
+  struct stat status {};
+  REQUIRE_EQ(::lstat(path.c_str(), &status), 0);
+  CHECK_EQ(status.st_mode & 0777, 0444u);
+}
+
 TEST("the unnamed address listens at a name of the kernel's choice") {
   EngineRig rig;
   const auto listener = rig.engine().Listen(UnixAddress(), {});
@@ -247,6 +261,7 @@ TEST("with a full descriptor table waiting clients are refused at once and count
     const UnixAddress address = FreshName();
     const int32_t listener = rig.engine().Listen(address, {}).value();
     std::vector<Fd> clients;
+    clients.reserve(3);
     for (int i = 0; i < 3; ++i) clients.push_back(ConnectTo(address));
     std::vector<Fd> fillers = test::FillDescriptorTable(64, 0);
     CHECK(rig.RunUntil([&] { return CountDrops(rig, listener).connections == 3; }));
@@ -268,6 +283,7 @@ TEST("with room for some, some are accepted and the rest refused") {
     const UnixAddress address = FreshName();
     const int32_t listener = rig.engine().Listen(address, {}).value();
     std::vector<Fd> clients;
+    clients.reserve(5);
     for (int i = 0; i < 5; ++i) clients.push_back(ConnectTo(address));
     const std::vector<Fd> fillers = test::FillDescriptorTable(64, 2);
     CHECK(rig.RunUntil([&] {

@@ -126,6 +126,24 @@ TEST("a peer that wrote and closed with unread bytes: everything it sent comes, 
   }
 }
 
+TEST("the same peer has failed, and everything it sent still comes, if that is wanted") {
+  for (const size_t size : {size_t{10}, kReadSize, size_t{150'000}}) {
+    EngineRig rig;
+    rig.engine().SetResetBehindDataEnds(false);
+    auto connection = rig.Make();
+    CHECK_EQ(rig.Write(connection.handle, "never read"), 0);
+    const std::string last_words = test::Pattern(size);
+    SendAll(connection.peer, last_words);
+    connection.peer.Reset();
+    rig.ReadStart(connection.handle);
+    CHECK_EQ(rig.Await(connection.handle, Kind::kReadError).result, -ECONNRESET);
+    CHECK(rig.TakeReceived(connection.handle) == last_words);
+    rig.Settle();
+    CHECK_EQ(rig.Count(connection.handle, Kind::kEnd), 0u);
+    CHECK_EQ(rig.Count(connection.handle, Kind::kReadError), 0u);
+  }
+}
+
 TEST("a peer that closes with unread bytes and nothing sent is ECONNRESET, once") {
   for (const bool reading_before : {false, true}) {
     EngineRig rig;
@@ -213,6 +231,7 @@ TEST("a long stream arrives whole, through slabs") {
 TEST("no slab is filled twice in one collection, and no more than there are") {
   EngineRig rig;
   std::vector<EngineRig::Connection> connections;
+  connections.reserve(10);
   for (int i = 0; i < 10; ++i) connections.push_back(rig.Make());
   const std::string chunk = test::Pattern(60'000);
   for (int round = 0; round < 5; ++round) {
@@ -281,6 +300,7 @@ TEST("one connection that never stops sending does not keep the others waiting")
 TEST("more connections with data than a collection has room for all get their turn") {
   EngineRig rig;
   std::vector<EngineRig::Connection> connections;
+  connections.reserve(300);
   for (int i = 0; i < 300; ++i) connections.push_back(rig.Make(EngineRig::Origin::kAdopted));
   const std::string text = test::Pattern(5'000);
   for (const auto& connection : connections) {

@@ -110,6 +110,17 @@ TEST("mode bits are added to those the file has") {
   CHECK_EQ(ModeOf(path), 0766u);
 }
 
+TEST("a mode replaces the one the file has") {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "s";
+  const Fd socket = BindAt(path);
+  REQUIRE_EQ(::chmod(path.c_str(), 0700), 0);
+  const Result<SocketFile> file = SocketFile::Remember(path);
+  REQUIRE_OK(file);
+  CHECK_OK(file.value().SetMode(0066));
+  CHECK_EQ(ModeOf(path), 0066u);
+}
+
 TEST("mode bits are not added to a file that took the place of ours, nor through a link") {
   const test::TemporaryDirectory directory;
   const std::string path = directory / "s";
