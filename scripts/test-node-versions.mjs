@@ -1,5 +1,6 @@
 // Runs the compiled suite, with the addon built for the running Node, under newer Nodes: one binary
 // for all of them is what Node-API promises. `node scripts/test-node-versions.mjs [22 24 26] [part of a path ...]`
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -12,6 +13,7 @@ if (versions.length === 0) versions.push('22', '24', '26');
 if (!['x64', 'arm64'].includes(process.arch))
   fail(`No Node binaries for ${process.arch} are on npm`);
 
+const failed = [];
 for (const version of versions) {
   const name = `node-linux-${process.arch}`;
   const prefix = path.join(root, '.cache', `node-${version}`);
@@ -31,12 +33,8 @@ for (const version of versions) {
   console.log(`\nNode ${version}`);
   run(binary, ['--version']);
   // The package test builds and installs with npm's own Node: once is enough.
-  run(process.execPath, [
-    'scripts/test.mjs',
-    '--node',
-    binary,
-    '--without',
-    'test/package/',
-    ...filters,
-  ]);
+  const suite = ['scripts/test.mjs', '--node', binary, '--without', 'test/package/', ...filters];
+  const { status } = spawnSync(process.execPath, suite, { cwd: root, stdio: 'inherit' });
+  if (status !== 0) failed.push(version);
 }
+if (failed.length > 0) fail(`The suite failed under Node ${failed.join(', ')}`);
