@@ -35,7 +35,7 @@ class Environment {
  private:
   template <typename Kind>
   [[nodiscard]] posix::Status Open();
-  static void OnCleanup(napi_async_cleanup_hook_handle hook, void* environment);
+  static void OnCleanup(napi_async_cleanup_hook_handle hook, void* data);
 
   napi_env env_;
   napi_async_cleanup_hook_handle hook_ = nullptr;

@@ -33,7 +33,7 @@ void RegisterDeliberateFailures() {
   RegisterTest("child: a hang", [] { ::pause(); });
 }
 
-[[maybe_unused]] const bool registered =
+[[maybe_unused]] const bool kRegistered =
     ::getenv(kChild) != nullptr && (RegisterDeliberateFailures(), true);
 
 struct Outcome {

@@ -127,6 +127,7 @@ TEST("many attempts wait for one backlog and all get in") {
   EngineRig rig;
   const FullBacklog full;
   std::vector<int32_t> handles;
+  handles.reserve(20);
   for (int i = 0; i < 20; ++i) {
     handles.push_back(rig.engine().Connect(full.listening.address, 10'000 * kMillisecond).value());
   }

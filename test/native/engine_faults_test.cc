@@ -51,6 +51,8 @@ Fault on_epoll_add;
 #define __THROW
 #endif
 
+// The C library's own names for the parameters are reserved ones.
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
 extern "C" {
 
 ssize_t send(int fd, const void* bytes, size_t size, int flags) {
@@ -84,6 +86,7 @@ int epoll_ctl(int set, int operation, int fd, epoll_event* event) __THROW {
 }
 
 }  // extern "C"
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
 
 namespace afunix::engine {
 namespace {
@@ -221,6 +224,7 @@ TEST("a listener that the kernel has no memory for tries again later, and nobody
     const int32_t listener = rig.engine().Listen(address, {}).value();
     on_accept = {.error = error, .times = 1};
     std::vector<Fd> clients;
+    clients.reserve(3);
     for (int i = 0; i < 3; ++i) clients.push_back(ConnectTo(address));
     CHECK(rig.RunUntil([&] { return rig.Count(listener, Kind::kAccepted) == 3; }));
   }

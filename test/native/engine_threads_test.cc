@@ -71,6 +71,7 @@ TEST("two engines on two threads talk to each other") {
 
 TEST("engines come and go on several threads at once") {
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([] {
       for (int round = 0; round < 20; ++round) {

@@ -14,11 +14,9 @@
 namespace afunix::engine {
 namespace {
 
-using posix::Fd;
 using test::Bytes;
 using test::Drain;
 using test::EngineRig;
-using test::Event;
 using Kind = CompletionKind;
 
 // Writes until the kernel takes no more; what was written, its last write still pending.

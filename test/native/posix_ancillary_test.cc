@@ -34,6 +34,7 @@ std::vector<Fd> OpenFiles(const test::TemporaryDirectory& directory, size_t coun
 
 std::vector<int> Numbers(const std::vector<Fd>& fds) {
   std::vector<int> numbers;
+  numbers.reserve(fds.size());
   for (const Fd& fd : fds) numbers.push_back(fd.get());
   return numbers;
 }

@@ -41,7 +41,9 @@ TEST("moving an Fd moves the ownership") {
   Fd first = OpenNull();
   const int number = first.get();
   Fd second(std::move(first));
-  CHECK(!first.valid());  // NOLINT(bugprone-use-after-move): that it is empty is the promise
+  // That it is empty is the promise.
+  // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move)
+  CHECK(!first.valid());
   CHECK_EQ(second.get(), number);
   CHECK(IsOpen(number));
 }
