@@ -4,7 +4,7 @@
 //     --node <binary>       the Node to test with (default: this one)
 //     --engine <name>       epoll or io_uring, for every test that does not choose itself
 //     --without <path>      leave out files below this path; said out loud
-//     --timeout <seconds>   per file (default 120)
+//     --timeout <seconds>   per file (default 120, with AFUNIX_LONG=1 1200)
 //     --concurrency <n>     files at a time (default: two per core; most of a test is waiting)
 //     --verbose             every test's name, not only those of failing files
 //
@@ -23,7 +23,7 @@ const { values: options, positionals: filters } = parseArgs({
     node: { type: 'string', default: process.execPath },
     engine: { type: 'string' },
     without: { type: 'string', multiple: true, default: [] },
-    timeout: { type: 'string', default: '120' },
+    timeout: { type: 'string', default: process.env.AFUNIX_LONG === '1' ? '1200' : '120' },
     concurrency: { type: 'string', default: String(2 * jobs) },
     verbose: { type: 'boolean', default: false },
   },

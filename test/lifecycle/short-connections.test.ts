@@ -58,7 +58,7 @@ test(`${rounds * perRound} short connections leave memory where it was`, async (
       // A fixed young generation: how large it gets is not the subject.
       execArgv: ['--expose-gc', '--max-semi-space-size=2', '--min-semi-space-size=2'],
       env: leanEnvironment(),
-      limit: long ? 900_000 : 110_000,
+      limit: long ? 1_100_000 : 110_000,
     },
   );
   const samples = lines.map((line) => JSON.parse(line) as Sample);
