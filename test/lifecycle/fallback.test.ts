@@ -1,8 +1,11 @@
 /** Without the addon `afunix` is `node:net`, and says why. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { type Afunix, runLone } from '../helpers/lone-process';
 import { freshDirectory, freshPath } from '../helpers/socket-paths';
 
@@ -120,4 +123,42 @@ test('what needs the addon throws an error that says why', async (t) => {
   });
   assert.match(lines[0] ?? '', /^ERR_AFUNIX_/);
   assert.match(lines[1] ?? '', /the addon could not be loaded: Cannot find module/);
+});
+
+test('an ES module gets the same: by name, as the default, and by import()', async (t) => {
+  const directory = freshDirectory(t);
+  const program = join(directory, 'program.mjs');
+  const url = JSON.stringify(
+    pathToFileURL(join(dirname(require.resolve('afunix/package.json')), 'dist/index.mjs')).href,
+  );
+  writeFileSync(
+    program,
+    `
+      import assert from 'node:assert/strict';
+      import nodeNet from 'node:net';
+      import net, { connect, createServer, features, Server, Socket, socketpair } from ${url};
+
+      const again = await import(${url});
+      assert.equal(again.default, net);
+      assert.equal(net.connect, connect);
+      assert.equal(again.Socket, Socket);
+      assert.equal(Socket, nodeNet.Socket);
+      assert.equal(Server, nodeNet.Server);
+      assert.equal(features().engine, 'net');
+      assert.match(features().addon.reason, /^the addon could not be loaded: Cannot find module/);
+      assert.throws(() => socketpair(), { code: /^ERR_AFUNIX_/ });
+
+      const server = createServer((peer) => peer.pipe(peer));
+      assert.ok(server instanceof nodeNet.Server);
+      server.listen(process.argv[2], () => {
+        const client = connect(process.argv[2], () => client.end('hello'));
+        client.on('data', (chunk) => console.log(String(chunk)));
+        client.on('close', () => server.close());
+      });
+    `,
+  );
+  const env = { ...process.env, AFUNIX_ADDON: join(directory, 'missing.node') };
+  const run = promisify(execFile);
+  const { stdout, stderr } = await run(process.execPath, [program, join(directory, 's')], { env });
+  assert.deepEqual({ stdout, stderr }, { stdout: 'hello\n', stderr: '' });
 });
