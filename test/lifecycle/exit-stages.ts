@@ -1,9 +1,9 @@
 /** The stages at which a process is ended, and the ways in which it is. */
 import type { Server, Socket } from 'node:net';
 import type { TestContext } from 'node:test';
-import { type Afunix, type Ending, startLone } from '../helpers/lone-process';
+import { type Afunix, afunixSpecifier, type Ending, startLone } from '../helpers/lone-process';
 
-export const actions = ['exit', 'throw', 'close everything', 'SIGTERM'] as const;
+export const actions = ['exit', 'throw', 'close everything', 'SIGTERM', 'terminate'] as const;
 export type Action = (typeof actions)[number];
 
 /** What a stage finds; it must use nothing else from its file. */
@@ -225,13 +225,14 @@ export function endAt(
   address: string,
 ): Promise<Ending> {
   const source = `(${String(stages[stage])})`;
+  if (action === 'terminate') return terminateAt(t, source, address);
   const parameters = { source, action, address };
   return startLone(t, parameters, ({ net, require, parameters, say }) => {
     const { source, action, address } = parameters;
     const { runInThisContext } = require('node:vm') as typeof import('node:vm');
     const kept = new Set<Socket | Server>();
     let acted = false;
-    const ways: Record<Action, () => void> = {
+    const ways: Record<Exclude<Action, 'terminate'>, () => void> = {
       exit: () => process.exit(42),
       throw: () => {
         throw new Error('thrown at this stage');
@@ -264,4 +265,41 @@ export function endAt(
       },
     });
   }).ended;
+}
+
+/** The stage is reached in a worker, which is terminated there; the process then ends by itself. */
+function terminateAt(t: TestContext, source: string, address: string): Promise<Ending> {
+  const parameters = { source, address, specifier: afunixSpecifier };
+  return startLone(
+    t,
+    parameters,
+    ({ require, parameters, say }) => {
+      const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads');
+      const program = `
+        const { parentPort, workerData } = require('node:worker_threads');
+        const net = require(workerData.specifier);
+        let acted = false;
+        (${parameters.source})({
+          net,
+          address: workerData.address,
+          keep: (one) => one,
+          act: () => {
+            if (acted) return;
+            acted = true;
+            parentPort.postMessage('acts');
+            // Where it stands it is terminated.
+            for (;;);
+          },
+        });
+      `;
+      process.on('exit', (code) => say(`exit ${code}`));
+      const worker = new Worker(program, { eval: true, workerData: parameters });
+      worker.on('message', (line) => {
+        say(line);
+        void worker.terminate().then((code) => say(`terminated ${code}`));
+      });
+    },
+    // Nothing of the library's in the main thread.
+    { specifier: 'node:net' },
+  ).ended;
 }

@@ -23,6 +23,10 @@ const expected: Readonly<Record<Action, (ending: Ending) => void>> = {
     assert.deepEqual({ signal, stderr }, { signal: 'SIGTERM', stderr: '' });
     assert.deepEqual(lines, ['acts']);
   },
+  terminate({ code, signal, stderr, lines }) {
+    assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
+    assert.deepEqual(lines, ['acts', 'terminated 1', 'exit 0']);
+  },
 };
 
 for (const stage of Object.keys(stages)) {
