@@ -15,9 +15,15 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const compiler = process.env.CXX ?? 'c++';
 
+// An older ThreadSanitizer does not expect memory where newer kernels place it at random.
+function fixedAddresses() {
+  const launcher = ['setarch', '-R'];
+  return spawnSync('setarch', ['-R', 'true']).status === 0 ? launcher : [];
+}
+
 const variants = {
   asan: { flags: ['-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'] },
-  tsan: { flags: ['-O1', '-fsanitize=thread'] },
+  tsan: { flags: ['-O1', '-fsanitize=thread'], launcher: fixedAddresses() },
   plain: { flags: ['-O2'] },
 };
 
@@ -44,9 +50,8 @@ function parseArguments(args) {
   return wanted;
 }
 
-// Some distributions ship the compiler without the sanitizers' libraries (Alpine), and some kernels
-// place memory where an older ThreadSanitizer does not expect it.
-function sanitizerProblem({ flags }) {
+// Some distributions ship the compiler without the sanitizers' libraries (Alpine).
+function sanitizerProblem({ flags, launcher = [] }) {
   const directory = mkdtempSync(join(tmpdir(), 'afunix-'));
   try {
     const source = join(directory, 'probe.cc');
@@ -55,7 +60,8 @@ function sanitizerProblem({ flags }) {
     const built = spawnSync(compiler, [...flags, source, '-o', program], { encoding: 'utf8' });
     if (built.error) return built.error.message;
     if (built.status !== 0) return built.stderr.trim().split('\n').at(-1);
-    const ran = spawnSync(program, { encoding: 'utf8' });
+    const [command, ...rest] = [...launcher, program];
+    const ran = spawnSync(command, rest, { encoding: 'utf8' });
     return ran.status === 0 ? undefined : ran.stderr.trim().split('\n')[0];
   } finally {
     rmSync(directory, { recursive: true });
@@ -162,10 +168,11 @@ function build(variant, lists) {
 }
 
 // The output of one program stays together, so that programs can run beside each other.
-function runOne({ program, engine }, sentences) {
+function runOne({ program, engine }, sentences, launcher) {
   return new Promise((resolve, reject) => {
     const output = [];
-    const child = spawn(program, sentences, {
+    const [command, ...rest] = [...launcher, program, ...sentences];
+    const child = spawn(command, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...process.env,
@@ -196,7 +203,7 @@ function runOne({ program, engine }, sentences) {
   });
 }
 
-async function runAll(programs, sentences) {
+async function runAll(programs, sentences, launcher = []) {
   // Those about the engine run once on each.
   const waiting = programs.flatMap((program) =>
     basename(program).startsWith('engine_')
@@ -206,7 +213,7 @@ async function runAll(programs, sentences) {
   const total = { passed: 0, failed: 0 };
   const worker = async () => {
     for (let program; (program = waiting.shift()) !== undefined;) {
-      const { passed, failed } = await runOne(program, sentences);
+      const { passed, failed } = await runOne(program, sentences, launcher);
       total.passed += passed;
       total.failed += failed;
     }
@@ -229,6 +236,10 @@ if (noUring === undefined) engines.push('io_uring');
 else console.log(`# on epoll only, there is no io_uring here: ${noUring}`);
 const lists = sourceLists();
 lists.tests = lists.tests.filter((path) => path.includes(wanted.file));
-const { passed, failed } = await runAll(build(variant, lists), wanted.sentences);
+const { passed, failed } = await runAll(
+  build(variant, lists),
+  wanted.sentences,
+  variants[variant].launcher,
+);
 console.log(`# C++ tests (${variant})\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
