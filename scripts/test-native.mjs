@@ -23,7 +23,8 @@ function fixedAddresses() {
 
 const variants = {
   asan: { flags: ['-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'] },
-  tsan: { flags: ['-O1', '-fsanitize=thread'], launcher: fixedAddresses() },
+  // It knows no fences, and GCC says so: those of ours pair with the kernel's, not with a thread's.
+  tsan: { flags: ['-O1', '-fsanitize=thread', '-Wno-tsan'], launcher: fixedAddresses() },
   plain: { flags: ['-O2'] },
 };
 
