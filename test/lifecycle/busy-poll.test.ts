@@ -183,7 +183,10 @@ test('the longest polling there is burns until its connections close, and not af
     net.configure({ busyPoll: 1_000_000 });
     const pair = net.socketpair();
     await exchange(pair, 3);
-    say(await looks(100));
+    // A busy machine may give it next to no time in one stretch.
+    let calls = 0;
+    for (let stretch = 0; stretch < 50 && calls <= 100; stretch += 1) calls += await looks(100);
+    say(calls);
     const closed = pair.map((socket) => new Promise((resolve) => socket.once('close', resolve)));
     for (const socket of pair) socket.destroy();
     await Promise.all(closed);
