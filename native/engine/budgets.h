@@ -16,8 +16,7 @@ inline constexpr size_t kReceiveAreaSize = 5 * kReadSize;
 
 // Buffers for short reads that an io_uring fills, behind the receive area. A socket whose message
 // fills one is read directly from then on; until we notice, the kernel may have filled 32 of them
-// for it (MULTISHOT_MAX_RETRY in io_uring/net.c). That, too, a paused stream may receive beyond its
-// high-water mark.
+// for it (MULTISHOT_MAX_RETRY in io_uring/net.c).
 inline constexpr uint32_t kRingBufferSize = 8 * 1024;
 inline constexpr uint16_t kRingBufferCount = 128;
 inline constexpr size_t kReceiveMemorySize =

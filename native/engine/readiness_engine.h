@@ -44,6 +44,8 @@ class ReadinessEngine : public EngineCore {
   virtual void AwaitMore(Endpoint& endpoint) = 0;
   // The user of `socket` stopped reading.
   virtual void AwaitNoMore(StreamSocket& socket) = 0;
+  // `socket` has bytes that were received already: tells of them. True if it may have more.
+  virtual bool TellHeld(StreamSocket& socket) = 0;
   // Notes what the kernel says. Without `ask` there is other work: only what is known already.
   virtual void NoteEvents(bool ask) = 0;
   // RunDeadlines() shall be called at this moment, CLOCK_MONOTONIC.

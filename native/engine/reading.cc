@@ -31,6 +31,7 @@ posix::Result<posix::Received> Receive(const StreamSocket& socket, std::span<std
 }  // namespace
 
 bool ReadinessEngine::ReadSome(StreamSocket& socket) {
+  if (socket.held) return TellHeld(socket);
   Destination destination{{}, CompletionKind::kData};
   if (socket.reads_into_target) {
     destination = {memory_.host->ReceiveTarget(socket.handle), CompletionKind::kTargetData};

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 
 #include "engine/endpoint.h"
 #include "engine/pending_write.h"
 #include "posix/unix_address.h"
+#include "posix/uring_abi.h"
 
 namespace afunix::engine {
 
@@ -50,6 +52,9 @@ struct StreamSocket final : Endpoint {
   // (io_uring).
   uint32_t told_in = 0;
   uint32_t told_bytes = 0;
+  // What an io_uring brought that its user has not been told: it reads no more, or has had its
+  // share.
+  std::unique_ptr<std::deque<posix::uring::Answer>> held;
   // The submission whose bytes are in a request for the kernel, -1 for none (io_uring).
   int32_t sending = -1;
   // Times that a large write found the queue full.

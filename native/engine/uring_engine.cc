@@ -122,6 +122,7 @@ void UringEngine::WatchWritable(StreamSocket& socket, bool watch) {
 }
 
 void UringEngine::Unwatch(Endpoint& endpoint) {
+  if (endpoint.kind == Endpoint::Kind::kStream) Discard(static_cast<StreamSocket&>(endpoint));
   for (uint8_t bit = 1; bit <= kAllOfEndpoint; bit = static_cast<uint8_t>(bit << 1)) {
     Cancel(endpoint, static_cast<Purpose>(bit));
   }
@@ -237,9 +238,6 @@ void UringEngine::OnAnswer(const uring::Answer& answer) {
     return;
   }
   Endpoint* endpoint = endpoints_.FindTagged(answer.tag & kEndpointTag);
-  if ((answer.flags & uring::kHasBuffer) != 0) {
-    told_buffers_.push_back(static_cast<uint16_t>(answer.flags >> uring::kBufferShift));
-  }
   // Its number is not free before its requests are back.
   if (endpoint == nullptr) return;
   if ((answer.flags & uring::kHasMore) == 0) CameBack(*endpoint, purpose);
@@ -247,7 +245,10 @@ void UringEngine::OnAnswer(const uring::Answer& answer) {
     OnAccepted(static_cast<Listener&>(*endpoint), answer.result);
     return;
   }
-  if (endpoint->closed) return;
+  if (endpoint->closed) {
+    Recycle(answer);
+    return;
+  }
   auto& socket = static_cast<StreamSocket&>(*endpoint);
   if (purpose == Purpose::kReceive) {
     OnReceived(socket, answer);
@@ -260,6 +261,11 @@ void UringEngine::OnAnswer(const uring::Answer& answer) {
     AwaitMore(socket);
   }
   UpdateLiveness(socket);
+}
+
+void UringEngine::Recycle(const uring::Answer& answer) {
+  if ((answer.flags & uring::kHasBuffer) == 0) return;
+  told_buffers_.push_back(static_cast<uint16_t>(answer.flags >> uring::kBufferShift));
 }
 
 void UringEngine::CameBack(Endpoint& endpoint, Purpose purpose) {

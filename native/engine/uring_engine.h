@@ -57,6 +57,7 @@ class UringEngine final : public ReadinessEngine {
   void WatchWritable(StreamSocket& socket, bool watch) override;
   void AwaitMore(Endpoint& endpoint) override;
   void AwaitNoMore(StreamSocket& socket) override { Cancel(socket, Purpose::kReceive); }
+  bool TellHeld(StreamSocket& socket) override;
   void NoteEvents(bool ask) override;
   void ArmTimer(int64_t when) override;
 
@@ -71,6 +72,8 @@ class UringEngine final : public ReadinessEngine {
   void SubmitUnattended(bool collect);
   [[nodiscard]] bool IsOfClosed(const posix::uring::Answer& answer) const;
   void OnAnswer(const posix::uring::Answer& answer);
+  // The buffer of `answer`, if it has one, is the kernel's again in the next collection.
+  void Recycle(const posix::uring::Answer& answer);
   void CameBack(Endpoint& endpoint, Purpose purpose);
   void OnAccepted(Listener& listener, int32_t result);
 
@@ -87,6 +90,10 @@ class UringEngine final : public ReadinessEngine {
 
   // uring_receiving.cc
   void OnReceived(StreamSocket& socket, const posix::uring::Answer& answer);
+  [[nodiscard]] bool HasHadItsShare(const StreamSocket& socket) const;
+  void Hold(StreamSocket& socket, const posix::uring::Answer& answer);
+  void Tell(StreamSocket& socket, const posix::uring::Answer& answer);
+  void Discard(StreamSocket& socket);
   void OnReceiveStopped(StreamSocket& socket, int32_t result);
 
   posix::Uring ring_;

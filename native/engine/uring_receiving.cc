@@ -11,20 +11,67 @@ namespace afunix::engine {
 namespace uring = posix::uring;
 
 void UringEngine::OnReceived(StreamSocket& socket, const uring::Answer& answer) {
+  if (socket.held || (answer.result > 0 && (!socket.reading || HasHadItsShare(socket)))) {
+    Hold(socket, answer);
+    return;
+  }
   if (answer.result <= 0) {
     OnReceiveStopped(socket, answer.result);
     return;
   }
+  Tell(socket, answer);
+  if (socket.direct_reads > 0) Cancel(socket, Purpose::kReceive);
+  AwaitMore(socket);
+}
+
+bool UringEngine::HasHadItsShare(const StreamSocket& socket) const {
+  return socket.told_in == collection_ && socket.told_bytes >= kReadSize;
+}
+
+void UringEngine::Hold(StreamSocket& socket, const uring::Answer& answer) {
+  if (!socket.held) {
+    socket.held = std::make_unique<std::deque<uring::Answer>>();
+    socket.ready = true;
+    Cancel(socket, Purpose::kReceive);
+    if (socket.reading) Enqueue(socket);
+  }
+  socket.held->push_back(answer);
+}
+
+void UringEngine::Tell(StreamSocket& socket, const uring::Answer& answer) {
   const size_t buffer = answer.flags >> uring::kBufferShift;
   counters_.bytes_read += static_cast<size_t>(answer.result);
   if (std::exchange(socket.told_in, collection_) != collection_) socket.told_bytes = 0;
   socket.told_bytes += static_cast<uint32_t>(answer.result);
-  // Also when its user has stopped reading meanwhile: the bytes are no longer the kernel's.
+  if (static_cast<uint32_t>(answer.result) == kRingBufferSize) socket.direct_reads = kDirectReads;
   Complete(socket.handle, CompletionKind::kData, answer.result,
            static_cast<int32_t>(kReceiveAreaSize + buffer * kRingBufferSize));
-  if (static_cast<uint32_t>(answer.result) == kRingBufferSize) socket.direct_reads = kDirectReads;
-  if (!socket.reading || socket.direct_reads > 0) Cancel(socket, Purpose::kReceive);
-  AwaitMore(socket);
+  Recycle(answer);
+}
+
+bool UringEngine::TellHeld(StreamSocket& socket) {
+  while (!socket.held->empty()) {
+    const uring::Answer answer = socket.held->front();
+    if (answer.result <= 0) {
+      // What stopped it is the last that it brought.
+      socket.held.reset();
+      socket.ready = false;
+      OnReceiveStopped(socket, answer.result);
+      return false;
+    }
+    if (!HasRoom() || HasHadItsShare(socket)) return true;
+    socket.held->pop_front();
+    Tell(socket, answer);
+  }
+  socket.held.reset();
+  socket.ready = false;
+  return false;
+}
+
+void UringEngine::Discard(StreamSocket& socket) {
+  if (!socket.held) return;
+  for (const uring::Answer& answer : *socket.held) Recycle(answer);
+  socket.held.reset();
 }
 
 void UringEngine::OnReceiveStopped(StreamSocket& socket, int32_t result) {
