@@ -3,6 +3,7 @@
  * every native function returns a number: a handle, a count, 0, or −errno.
  */
 import path from 'node:path';
+import type { RawBinding } from './raw/native';
 
 /** Memory that both sides see; laid out by `engine/engine.ts`, kept by the addon. */
 export interface EngineMemory {
@@ -18,7 +19,7 @@ export interface EngineMemory {
   readonly payloads: (Uint8Array | Uint8Array[] | undefined)[];
 }
 
-export interface NativeBinding {
+export interface NativeBinding extends RawBinding {
   /**
    * Starts this thread's engine, on io_uring or on epoll; after a failure another kind can be tried. `dispatch` is called
    * with the number of rows in `completions`.

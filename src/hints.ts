@@ -57,6 +57,8 @@ function forListen(code: string, address: string): string | undefined {
         ? `creating ${describe(address)} takes write permission on '${directory}'`
         : `the directory '${directory}' does not exist`;
     }
+    case 'ENOENT':
+      return `the directory '${path.dirname(address)}' does not exist`;
     case 'EROFS':
       return `${describe(address)} is on a read-only file system`;
     case 'ENOTDIR':
@@ -81,6 +83,6 @@ export function hintFor(code: string, syscall: string, address?: string): string
     return 'a pathname cannot hold a NUL; an abstract name starts with one';
   }
   if (syscall === 'connect') return forConnect(code, address);
-  if (syscall === 'listen') return forListen(code, address);
+  if (syscall === 'listen' || syscall === 'bind') return forListen(code, address);
   return undefined;
 }

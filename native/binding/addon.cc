@@ -7,50 +7,16 @@
 #include <string_view>
 #include <utility>
 
+#include "binding/arguments.h"
 #include "binding/environment.h"
 #include "binding/napi_util.h"
+#include "binding/raw.h"
 #include "posix/socket.h"
-#include "posix/unix_address.h"
 #include "posix/uring.h"
 
 namespace afunix::binding {
 
 namespace {
-
-// The arguments of one call, read without a throw.
-class Arguments {
- public:
-  Arguments(napi_env env, napi_callback_info info) : env_(env) {
-    napi_get_cb_info(env, info, &count_, values_.data(), nullptr, nullptr);
-  }
-  [[nodiscard]] napi_value Value(size_t index) const {
-    return index < count_ ? values_[index] : nullptr;
-  }
-  [[nodiscard]] int32_t Int(size_t index, int32_t otherwise = -1) const {
-    int32_t value = otherwise;
-    if (index < count_) napi_get_value_int32(env_, values_[index], &value);
-    return value;
-  }
-  [[nodiscard]] double Double(size_t index) const {
-    double value = 0;
-    if (index < count_) napi_get_value_double(env_, values_[index], &value);
-    return value;
-  }
-  [[nodiscard]] bool Bool(size_t index) const {
-    bool value = false;
-    if (index < count_) napi_get_value_bool(env_, values_[index], &value);
-    return value;
-  }
-  [[nodiscard]] std::string_view Bytes(size_t index) const {
-    const auto bytes = BytesOf(env_, Value(index));
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-  }
-
- private:
-  napi_env env_;
-  size_t count_ = 6;
-  std::array<napi_value, 6> values_{};
-};
 
 // Every function that needs an engine: −ENXIO while there is none.
 template <int64_t (*function)(Environment&, const Arguments&)>
@@ -61,17 +27,6 @@ napi_value WithEngine(napi_env env, napi_callback_info info) {
   const int64_t result = function(*environment, arguments);
   environment->driver().UpdateReference();
   return Number(env, result);
-}
-
-// A name as JavaScript has it: bytes, an abstract one with its leading NUL.
-posix::Result<posix::UnixAddress> ParseAddress(std::string_view bytes, bool padded) {
-  const bool abstract = !bytes.empty() && bytes.front() == '\0';
-  auto address = !abstract ? posix::UnixAddress::Pathname(bytes)
-                 : padded  ? posix::UnixAddress::AbstractPadded(bytes.substr(1))
-                           : posix::UnixAddress::Abstract(bytes.substr(1));
-  // libuv, and so `net`, says EINVAL of a name that is too long.
-  if (!address.ok() && address.error().code == ENAMETOOLONG) return posix::Error{EINVAL};
-  return address;
 }
 
 int64_t HandleOrError(posix::Result<int32_t> opened) {
@@ -214,12 +169,6 @@ napi_value Describe(napi_env env, napi_callback_info info) {
   return Number(env, kind.value().type + (kind.value().listening ? 0x100 : 0));
 }
 
-bool Export(napi_env env, napi_value exports, const char* name, napi_callback function) {
-  napi_value value = nullptr;
-  return napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value) == napi_ok &&
-         napi_set_named_property(env, exports, name, value) == napi_ok;
-}
-
 }  // namespace
 
 napi_value Initialize(napi_env env, napi_value exports) {
@@ -237,7 +186,8 @@ napi_value Initialize(napi_env env, napi_value exports) {
                      Export(env, exports, "setBusyPoll", WithEngine<SetBusyPoll>) &&
                      Export(env, exports, "descriptor", WithEngine<Descriptor>) &&
                      Export(env, exports, "pendingBytes", WithEngine<PendingBytes>) &&
-                     Export(env, exports, "counters", WithEngine<CountersInto>);
+                     Export(env, exports, "counters", WithEngine<CountersInto>) &&
+                     ExportRaw(env, exports);
   if (!ready) napi_throw_error(env, "ERR_AFUNIX_ADDON", "afunix: the addon could not be set up");
   return exports;
 }

@@ -82,4 +82,12 @@ class Reference {
   return result;
 }
 
+// Puts a function into the addon's exports; `data` comes back with every call.
+[[nodiscard]] inline bool Export(napi_env env, napi_value exports, const char* name,
+                                 napi_callback function, void* data = nullptr) {
+  napi_value value = nullptr;
+  return napi_create_function(env, name, NAPI_AUTO_LENGTH, function, data, &value) == napi_ok &&
+         napi_set_named_property(env, exports, name, value) == napi_ok;
+}
+
 }  // namespace afunix::binding

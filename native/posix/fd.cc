@@ -14,6 +14,11 @@ void Fd::Reset(int fd) {
   errno = saved;
 }
 
+Status CheckOpen(int fd) {
+  if (::fcntl(fd, F_GETFD) == -1) return LastError();
+  return {};
+}
+
 Result<Fd> Duplicate(int fd) {
   const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) return LastError();

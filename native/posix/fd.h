@@ -35,4 +35,7 @@ class Fd {
 // A second descriptor for the same open file description, close-on-exec.
 [[nodiscard]] Result<Fd> Duplicate(int fd);
 
+// EBADF if `fd` is no descriptor.
+[[nodiscard]] Status CheckOpen(int fd);
+
 }  // namespace afunix::posix

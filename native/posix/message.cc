@@ -16,9 +16,9 @@ msghdr MakeHeader(std::span<const iovec> parts, const std::byte* control, size_t
 
 }  // namespace
 
-Result<size_t> Send(int fd, std::span<const std::byte> bytes) {
-  const ssize_t sent =
-      RetryInterrupted([&] { return ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL); });
+Result<size_t> Send(int fd, std::span<const std::byte> bytes, int flags) {
+  const ssize_t sent = RetryInterrupted(
+      [&] { return ::send(fd, bytes.data(), bytes.size(), flags | MSG_NOSIGNAL); });
   if (sent < 0) return LastError();
   return static_cast<size_t>(sent);
 }

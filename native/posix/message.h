@@ -23,7 +23,7 @@ struct Received {
 };
 
 // Plain bytes in and out of one buffer. Descriptors that come with them are dropped by the kernel.
-[[nodiscard]] Result<size_t> Send(int fd, std::span<const std::byte> bytes);
+[[nodiscard]] Result<size_t> Send(int fd, std::span<const std::byte> bytes, int flags = 0);
 [[nodiscard]] Result<size_t> Receive(int fd, std::span<std::byte> buffer, int flags = 0);
 
 // At most IOV_MAX parts. MSG_NOSIGNAL always; returns the bytes the kernel took.

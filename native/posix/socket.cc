@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 
 #include <fcntl.h>
+#include <poll.h>
 
 namespace afunix::posix {
 namespace {
@@ -17,6 +18,12 @@ Result<UnixAddress> AskAddress(AddressCall call, int fd) {
   socklen_t length = sizeof(address);
   if (call(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) return LastError();
   return UnixAddress::FromKernel(address, length);
+}
+
+Result<size_t> AskQueue(int fd, unsigned long request) {
+  int bytes = 0;
+  if (::ioctl(fd, request, &bytes) == -1) return LastError();
+  return static_cast<size_t>(bytes);
 }
 
 }  // namespace
@@ -80,6 +87,18 @@ Status SetIntOption(int fd, int level, int name, int value) {
   return {};
 }
 
+Result<size_t> GetOption(int fd, int level, int name, std::span<std::byte> value) {
+  auto length = static_cast<socklen_t>(value.size());
+  if (::getsockopt(fd, level, name, value.data(), &length) != 0) return LastError();
+  return static_cast<size_t>(length);
+}
+
+Status SetOption(int fd, int level, int name, std::span<const std::byte> value) {
+  const auto length = static_cast<socklen_t>(value.size());
+  if (::setsockopt(fd, level, name, value.data(), length) != 0) return LastError();
+  return {};
+}
+
 Status MakeNonBlockingCloseOnExec(int fd) {
   const int descriptor_flags = ::fcntl(fd, F_GETFD);
   if (descriptor_flags < 0) return LastError();
@@ -103,10 +122,15 @@ Result<SocketKind> DescribeSocket(int fd) {
   return SocketKind{.type = type.value(), .listening = listening.value() != 0};
 }
 
-Result<size_t> UnreadByPeer(int fd) {
-  int bytes = 0;
-  if (::ioctl(fd, SIOCOUTQ, &bytes) == -1) return LastError();
-  return static_cast<size_t>(bytes);
+Result<size_t> UnreadByPeer(int fd) { return AskQueue(fd, SIOCOUTQ); }
+
+Result<size_t> Unread(int fd) { return AskQueue(fd, SIOCINQ); }
+
+bool WasEndOfInput(int fd) {
+  pollfd look{.fd = fd, .events = POLLRDHUP, .revents = 0};
+  if (::poll(&look, 1, 0) != 1 || (look.revents & POLLRDHUP) == 0) return false;
+  const Result<size_t> queued = Unread(fd);
+  return !queued.ok() || queued.value() == 0;
 }
 
 }  // namespace afunix::posix

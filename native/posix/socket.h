@@ -6,6 +6,8 @@
 #include <sys/types.h>
 
 #include <array>
+#include <cstddef>
+#include <span>
 
 #include "posix/fd.h"
 #include "posix/result.h"
@@ -37,12 +39,26 @@ enum class SocketType : int { kStream = SOCK_STREAM, kSeqpacket = SOCK_SEQPACKET
 [[nodiscard]] Result<int> GetIntOption(int fd, int level, int name);
 [[nodiscard]] Status SetIntOption(int fd, int level, int name, int value);
 
+// Options that are not an int. How many bytes the kernel filled in.
+[[nodiscard]] Result<size_t> GetOption(int fd, int level, int name, std::span<std::byte> value);
+[[nodiscard]] Status SetOption(int fd, int level, int name, std::span<const std::byte> value);
+
 // Makes an inherited descriptor what ours are: non-blocking and close-on-exec.
 [[nodiscard]] Status MakeNonBlockingCloseOnExec(int fd);
 
 // Memory of what was sent on `fd` and the peer has not read, in bytes, the kernel's overhead
 // included (SIOCOUTQ, unix(7)).
 [[nodiscard]] Result<size_t> UnreadByPeer(int fd);
+
+// Bytes that wait to be read (SIOCINQ, unix(7)); of SEQPACKET the sum over all messages.
+[[nodiscard]] Result<size_t> Unread(int fd);
+
+// Whether a SEQPACKET receive that brought no byte and no control message was the end of input, for
+// which the kernel returns 0 as it does for an empty message. It was not while the peer can still
+// send, nor while bytes are queued behind it. If only empty messages came before the end the answer
+// is true as well; with SO_PASSCRED every message brings a control message, and nobody needs to
+// ask.
+[[nodiscard]] bool WasEndOfInput(int fd);
 
 // What kind of socket `fd` is, asked of the kernel. ENOTSOCK, EBADF; EAFNOSUPPORT if not AF_UNIX.
 struct SocketKind {
