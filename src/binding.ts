@@ -13,6 +13,8 @@ export interface EngineMemory {
   readonly receiveArea: Uint8Array;
   /** Spare slabs for long reads; the engine fills them, we replace them. */
   readonly slabs: Uint8Array[];
+  /** Numbers of descriptors that came with data, see `claimDescriptors`. */
+  readonly descriptors: Int32Array;
   /** By handle: memory of the user's that reads go into. */
   readonly targets: (Uint8Array | undefined)[];
   /** By handle: the bytes of a large write under way, kept alive and unchanged until it is done. */
@@ -30,7 +32,12 @@ export interface NativeBinding extends RawBinding {
   /** SOCK_* of an AF_UNIX socket, plus 0x100 if it listens; −errno otherwise (EAFNOSUPPORT, ENOTSOCK, EBADF). */
   describe(fd: number): number;
   /** A handle; a `kConnected` completion tells the outcome. */
-  connect(address: Uint8Array, padded: boolean, patienceMilliseconds: number): number;
+  connect(
+    address: Uint8Array,
+    padded: boolean,
+    patienceMilliseconds: number,
+    descriptors: boolean,
+  ): number;
   /** connect(2) on a handle that has been connected, or is about to be. */
   connectAgain(
     handle: number,
@@ -49,11 +56,24 @@ export interface NativeBinding extends RawBinding {
     backlog: number,
     mode: number,
     whole: boolean,
+    descriptors: boolean,
   ): number;
   /** Takes ownership of `fd`, also when it fails. */
   adoptListener(fd: number, backlog: number): number;
   /** Carries out the first `count` rows of `submissions`. */
   flush(count: number): number;
+  /** How many descriptors one message may bring to a connection; 0 at first. Before the first read. */
+  setMaxDescriptors(handle: number, most: number): number;
+  /** Descriptors that are told in this batch become this thread's: closed with it, unless they are closed before. */
+  claimDescriptors(place: number, count: number): number;
+  /** A copy of `fd`, this thread's like the claimed ones. EBADF, EMFILE. */
+  duplicate(fd: number): number;
+  /** The next payload of `handle` takes these along. They have to stay open until it has been taken. */
+  attachDescriptors(handle: number, descriptors: Int32Array): number;
+  /** The descriptor of a connection, this thread's like the claimed ones; the handle closes. EBUSY while a write is under way. */
+  detach(handle: number): number;
+  /** How many bytes the last detached connection had received without telling; copied if `into` has room for them. */
+  unread(into: Uint8Array): number;
   setReferenced(handle: number, referenced: boolean): number;
   /** Handle −1: every socket of this thread. */
   setBusyPoll(handle: number, microseconds: number): number;

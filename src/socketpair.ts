@@ -5,6 +5,7 @@ import { codedError, errnoException } from './errors';
 import { Connection } from './socket/connection';
 import { AcceptedOptions, Socket } from './socket/socket';
 import type { SocketOptions } from './socket/options';
+import { checkPassing } from './socket/passing';
 
 /**
  * socketpair(2). `options` go to both: `allowHalfOpen`, high-water marks, `busyPoll`. Errors: EMFILE, ENFILE.
@@ -17,6 +18,7 @@ export function socketpair(options: SocketOptions = {}): [Socket, Socket] {
       `socketpair() needs the addon: ${missingBecause ?? ''}`,
     );
   }
+  checkPassing(options);
   const handles = new Int32Array(2);
   const status = engine().socketpair(handles);
   if (status < 0) throw errnoException(status, 'socketpair');
@@ -34,6 +36,8 @@ function makeSocket(handle: number, options: SocketOptions): Socket {
       options.writableHighWaterMark ?? highWaterMark,
       false,
       busyPoll,
+      options.maxDescriptors,
+      options.maxOpenDescriptors,
     ),
   );
 }

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "binding/arguments.h"
+#include "binding/descriptors.h"
+#include "binding/engine_function.h"
 #include "binding/environment.h"
 #include "binding/napi_util.h"
 #include "binding/raw.h"
@@ -18,27 +20,16 @@ namespace afunix::binding {
 
 namespace {
 
-// Every function that needs an engine: −ENXIO while there is none.
-template <int64_t (*function)(Environment&, const Arguments&)>
-napi_value WithEngine(napi_env env, napi_callback_info info) {
-  Environment* environment = Environment::Of(env);
-  if (environment == nullptr || environment->engine() == nullptr) return Number(env, -ENXIO);
-  const Arguments arguments(env, info);
-  const int64_t result = function(*environment, arguments);
-  environment->driver().UpdateReference();
-  return Number(env, result);
-}
-
 int64_t HandleOrError(posix::Result<int32_t> opened) {
   return opened.ok() ? opened.value() : opened.error().Negative();
 }
 
-// connect(address, padded, patienceMilliseconds)
+// connect(address, padded, patienceMilliseconds, descriptors)
 int64_t Connect(Environment& environment, const Arguments& arguments) {
   auto address = ParseAddress(arguments.Bytes(0), arguments.Bool(1));
   if (!address.ok()) return address.error().Negative();
   return HandleOrError(environment.engine()->Connect(
-      address.value(), static_cast<int64_t>(arguments.Double(2) * 1e6)));
+      address.value(), static_cast<int64_t>(arguments.Double(2) * 1e6), arguments.Bool(3)));
 }
 
 // connectAgain(handle, address, padded, patienceMilliseconds)
@@ -79,7 +70,7 @@ int64_t SocketPair(Environment& environment, const Arguments& arguments) {
   return 0;
 }
 
-// listen(address, padded, backlog, mode, whole)
+// listen(address, padded, backlog, mode, whole, descriptors)
 int64_t Listen(Environment& environment, const Arguments& arguments) {
   auto address = ParseAddress(arguments.Bytes(0), arguments.Bool(1));
   if (!address.ok()) return address.error().Negative();
@@ -87,6 +78,7 @@ int64_t Listen(Environment& environment, const Arguments& arguments) {
   options.backlog = arguments.Int(2, options.backlog);
   options.add_mode = static_cast<unsigned>(arguments.Int(3, 0));
   options.whole_mode = arguments.Bool(4);
+  options.descriptors = arguments.Bool(5);
   return HandleOrError(environment.engine()->Listen(address.value(), options));
 }
 
@@ -187,7 +179,7 @@ napi_value Initialize(napi_env env, napi_value exports) {
                      Export(env, exports, "descriptor", WithEngine<Descriptor>) &&
                      Export(env, exports, "pendingBytes", WithEngine<PendingBytes>) &&
                      Export(env, exports, "counters", WithEngine<CountersInto>) &&
-                     ExportRaw(env, exports);
+                     ExportRaw(env, exports) && ExportDescriptors(env, exports);
   if (!ready) napi_throw_error(env, "ERR_AFUNIX_ADDON", "afunix: the addon could not be set up");
   return exports;
 }

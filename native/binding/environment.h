@@ -4,9 +4,12 @@
 
 #include <node_api.h>
 
+#include <cstddef>
 #include <memory>
+#include <vector>
 
 #include "binding/loop_driver.h"
+#include "binding/owned_descriptors.h"
 #include "binding/shared_memory.h"
 #include "engine/engine.h"
 
@@ -29,6 +32,12 @@ class Environment {
   [[nodiscard]] LoopDriver& driver() { return driver_; }
   [[nodiscard]] SharedMemory& memory() { return memory_; }
 
+  // Null where they could not be set up, and when they are gone.
+  [[nodiscard]] OwnedDescriptors* owned() { return owned_; }
+  void SetOwned(OwnedDescriptors* owned) { owned_ = owned; }
+  // What was received on the connection that was detached last.
+  [[nodiscard]] std::vector<std::byte>& unread() { return unread_; }
+
   // Closes every socket and lets go of the loop; `closed` is called with `data` when that is done.
   void Close(void (*closed)(void*) = nullptr, void* data = nullptr);
 
@@ -42,6 +51,8 @@ class Environment {
   SharedMemory memory_;
   std::unique_ptr<engine::Engine> engine_;
   LoopDriver driver_;
+  OwnedDescriptors* owned_ = nullptr;
+  std::vector<std::byte> unread_;
 };
 
 }  // namespace afunix::binding

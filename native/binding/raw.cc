@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "binding/arguments.h"
+#include "binding/environment.h"
 #include "binding/napi_util.h"
 #include "binding/raw_state.h"
 #include "posix/ancillary.h"
@@ -419,6 +420,7 @@ bool ExportRaw(napi_env env, napi_value exports) {
   RawState* state = made.get();
   if (napi_add_async_cleanup_hook(env, OnCleanup, state, &state->hook) != napi_ok) return false;
   (void)made.release();
+  if (Environment* environment = Environment::Of(env)) environment->SetOwned(&state->descriptors);
   return Export(env, exports, "own", WithState<Own>, state) &&
          Export(env, exports, "disown", WithState<Disown>, state) &&
          Export(env, exports, "closeOwned", WithState<CloseOwned>, state) &&

@@ -3,31 +3,10 @@
 
 #include <node_api.h>
 
-#include <unordered_set>
-
+#include "binding/owned_descriptors.h"
 #include "binding/raw_poller.h"
-#include "posix/fd.h"
 
 namespace afunix::binding {
-
-// Descriptors that belong to objects in JavaScript. Those objects are gone without a word when a
-// worker ends, and descriptors belong to the process: they would stay open.
-class OwnedDescriptors {
- public:
-  OwnedDescriptors() = default;
-  ~OwnedDescriptors() {
-    for (const int fd : descriptors_) posix::Fd(fd).Reset();
-  }
-  OwnedDescriptors(const OwnedDescriptors&) = delete;
-  OwnedDescriptors& operator=(const OwnedDescriptors&) = delete;
-
-  void Add(int fd) { descriptors_.insert(fd); }
-  // Whether it was one of them.
-  [[nodiscard]] bool Remove(int fd) { return descriptors_.erase(fd) == 1; }
-
- private:
-  std::unordered_set<int> descriptors_;
-};
 
 struct RawState {
   OwnedDescriptors descriptors;

@@ -37,6 +37,7 @@ class SharedMemory final : public engine::HostMemory {
   std::span<engine::Submission> submissions_;
   std::span<std::byte> send_area_;
   std::span<std::byte> receive_area_;
+  std::span<int32_t> descriptors_;
 };
 
 }  // namespace afunix::binding

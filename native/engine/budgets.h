@@ -40,6 +40,9 @@ inline constexpr int kShutdownTries = 1000;
 // A socket whose last read was at least this long reads its next one into a slab, without a copy.
 inline constexpr size_t kBulkRead = 24 * 1024;
 
+// Descriptors told in one collection.
+inline constexpr size_t kDescriptorCapacity = 1024;
+
 // Slabs that may be filled in one collection.
 inline constexpr int32_t kSlabCount = 4;
 

@@ -17,15 +17,15 @@ constexpr int64_t kForEver = std::numeric_limits<int64_t>::max();
 
 }  // namespace
 
-posix::Result<int32_t> ReadinessEngine::Connect(const posix::UnixAddress& address,
-                                                int64_t patience) {
+posix::Result<int32_t> ReadinessEngine::Connect(const posix::UnixAddress& address, int64_t patience,
+                                                bool descriptors) {
   counters_.syscalls += 2;
   auto opened = posix::OpenSocket(posix::SocketType::kStream);
   if (!opened.ok()) return opened.error();
   auto owned = std::make_unique<StreamSocket>();
   StreamSocket& socket = *owned;
   socket.fd = std::move(opened).value();
-  socket.descriptors_refused = posix::RefuseDescriptors(socket.fd.get()).ok();
+  socket.descriptors_refused = !descriptors && posix::RefuseDescriptors(socket.fd.get()).ok();
   const int32_t handle = endpoints_.Insert(std::move(owned));
   BeginConnecting(socket, address, patience);
   return handle;

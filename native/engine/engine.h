@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/records.h"
 #include "posix/fd.h"
@@ -32,6 +33,8 @@ struct ListenOptions {
   // pathname addresses only.
   unsigned add_mode = 0;
   bool whole_mode = false;
+  // Who connects may send descriptors. Otherwise the kernel refuses them where it can.
+  bool descriptors = false;
 };
 
 class Engine {
@@ -43,8 +46,10 @@ class Engine {
 
   // The handle of a new connection attempt; kConnected tells its outcome, never before the next
   // Collect(). While the peer's backlog is full it is tried again, up to `patience` nanoseconds.
+  // With `descriptors` the peer may send some, see SetMaxDescriptors().
   [[nodiscard]] virtual posix::Result<int32_t> Connect(const posix::UnixAddress& address,
-                                                       int64_t patience) = 0;
+                                                       int64_t patience,
+                                                       bool descriptors = false) = 0;
 
   // connect(2) once more on a handle that connects or is connected; its kConnected replaces one
   // that was not told yet.
@@ -80,6 +85,22 @@ class Engine {
 
   // An unreferenced handle does not count in KeepsAlive().
   virtual void SetReferenced(int32_t handle, bool referenced) = 0;
+
+  // How many descriptors one message may bring, at most posix::kMaximumDescriptors; 0 for none, the
+  // default. Before the first read.
+  [[nodiscard]] virtual posix::Status SetMaxDescriptors(int32_t handle, size_t most) = 0;
+  // A descriptor that is told in this collection, the caller's from here on.
+  [[nodiscard]] virtual posix::Fd ClaimDescriptor(size_t place) = 0;
+  // The next payload of `handle` takes these along, with its first byte. They stay the caller's,
+  // who keeps them open until the payload has been taken.
+  [[nodiscard]] virtual posix::Status AttachDescriptors(int32_t handle,
+                                                        std::span<const int> descriptors) = 0;
+
+  // Gives up the descriptor of a connection, and everything that was received and not told: it is
+  // appended to `unread`. kClosed follows. EBUSY while the kernel has not taken all that was
+  // written.
+  [[nodiscard]] virtual posix::Result<posix::Fd> Detach(int32_t handle,
+                                                        std::vector<std::byte>& unread) = 0;
 
   // Whether something is under way that a process should be kept running for: what makes a libuv
   // stream active (reading, connecting, writing, shutting down, listening, closing).

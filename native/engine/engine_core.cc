@@ -10,7 +10,9 @@
 namespace afunix::engine {
 
 EngineCore::EngineCore(const EngineMemory& memory)
-    : memory_(memory), receive_area_(memory.receive_area.first(kReceiveAreaSize)) {}
+    : memory_(memory),
+      receive_area_(memory.receive_area.first(kReceiveAreaSize)),
+      descriptors_(memory.descriptors) {}
 
 StreamSocket* EngineCore::FindStream(int32_t handle) const {
   Endpoint* endpoint = endpoints_.Find(handle);
@@ -42,6 +44,7 @@ void EngineCore::BeginCollection() {
   closed_.clear();
   completed_ = 0;
   receive_area_.Rewind();
+  descriptors_.Clear();
 }
 
 void EngineCore::TellDeferred() {
@@ -141,6 +144,7 @@ void EngineCore::ForgetEverything() {
     endpoint.fd.Reset();
   });
   endpoints_ = HandleTable();
+  descriptors_.Clear();
   deferred_.clear();
   closed_.clear();
   alive_ = 0;

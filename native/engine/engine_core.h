@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/descriptor_table.h"
 #include "engine/endpoint.h"
 #include "engine/engine.h"
 #include "engine/handle_table.h"
@@ -24,6 +25,7 @@ struct EngineMemory {
   std::span<Completion> completions;
   std::span<const std::byte> send_area;
   std::span<std::byte> receive_area;
+  std::span<int32_t> descriptors;
   HostMemory* host = nullptr;
 };
 
@@ -40,6 +42,9 @@ class EngineCore : public Engine {
   }
   [[nodiscard]] size_t PendingBytes(int32_t handle) const override;
   [[nodiscard]] int DescriptorOf(int32_t handle) const override;
+  [[nodiscard]] posix::Fd ClaimDescriptor(size_t place) override {
+    return descriptors_.Claim(place);
+  }
   [[nodiscard]] Counters& counters() override { return counters_; }
 
  protected:
@@ -71,6 +76,7 @@ class EngineCore : public Engine {
 
   EngineMemory memory_;
   ReceiveArea receive_area_;
+  DescriptorTable descriptors_;
   HandleTable endpoints_;
   Counters counters_;
   bool attended_ = false;

@@ -31,6 +31,9 @@ class EpollEngine final : public ReadinessEngine {
   // Edge-triggered: the kernel says so by itself.
   void AwaitMore(Endpoint& /*endpoint*/) override {}
   void AwaitNoMore(StreamSocket& /*socket*/) override {}
+  void TakeBack(StreamSocket& socket, std::vector<std::byte>& /*unread*/) override {
+    Unwatch(socket);
+  }
   bool TellHeld(StreamSocket& /*socket*/) override { return false; }
   void NoteEvents(bool ask) override;
   void ArmTimer(int64_t when) override;

@@ -16,7 +16,8 @@ posix::Result<int32_t> ReadinessEngine::Listen(const posix::UnixAddress& address
   if (!opened.ok()) return opened.error();
   auto listener = std::make_unique<Listener>();
   listener->fd = std::move(opened).value();
-  listener->descriptors_refused = posix::RefuseDescriptors(listener->fd.get()).ok();
+  listener->descriptors_refused =
+      !options.descriptors && posix::RefuseDescriptors(listener->fd.get()).ok();
   if (auto bound = posix::Bind(listener->fd.get(), address); !bound.ok()) return bound.error();
   if (address.kind() == posix::UnixAddress::Kind::kPathname) {
     auto file = posix::SocketFile::Remember(std::string(address.name()));

@@ -7,25 +7,39 @@
 // pending: otherwise each message that the peer reads would wake us.
 #pragma once
 
+#include <sys/socket.h>
+
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "engine/deadlines.h"
 #include "engine/engine_core.h"
+#include "posix/ancillary.h"
+#include "posix/message.h"
 
 namespace afunix::engine {
 
+// Room for the descriptors of one message and for credentials, whether or not they are asked for.
+inline constexpr size_t kControlSize =
+    CMSG_SPACE(posix::kMaximumDescriptors * sizeof(int)) + CMSG_SPACE(sizeof(ucred));
+
 class ReadinessEngine : public EngineCore {
  public:
-  [[nodiscard]] posix::Result<int32_t> Connect(const posix::UnixAddress& address,
-                                               int64_t patience) override;
+  [[nodiscard]] posix::Result<int32_t> Connect(const posix::UnixAddress& address, int64_t patience,
+                                               bool descriptors) override;
   [[nodiscard]] posix::Status ConnectAgain(int32_t handle, const posix::UnixAddress& address,
                                            int64_t patience) override;
   [[nodiscard]] posix::Result<int32_t> Adopt(posix::Fd fd) override;
   [[nodiscard]] posix::Result<int32_t> Listen(const posix::UnixAddress& address,
                                               const ListenOptions& options) override;
   [[nodiscard]] posix::Result<int32_t> AdoptListener(posix::Fd fd, int backlog) override;
+  [[nodiscard]] posix::Status SetMaxDescriptors(int32_t handle, size_t most) override;
+  [[nodiscard]] posix::Status AttachDescriptors(int32_t handle,
+                                                std::span<const int> descriptors) override;
+  [[nodiscard]] posix::Result<posix::Fd> Detach(int32_t handle,
+                                                std::vector<std::byte>& unread) override;
   void Submit(std::span<Submission> submissions) override;
   [[nodiscard]] size_t Collect() override;
   [[nodiscard]] bool HasWork() const override { return HasDeferred() || !queue_.empty(); }
@@ -44,6 +58,8 @@ class ReadinessEngine : public EngineCore {
   virtual void AwaitMore(Endpoint& endpoint) = 0;
   // The user of `socket` stopped reading.
   virtual void AwaitNoMore(StreamSocket& socket) = 0;
+  // Takes back what the kernel has of `socket`, and appends what it received and nobody was told.
+  virtual void TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) = 0;
   // `socket` has bytes that were received already: tells of them. True if it may have more.
   virtual bool TellHeld(StreamSocket& socket) = 0;
   // Notes what the kernel says. Without `ask` there is other work: only what is known already.
@@ -78,6 +94,8 @@ class ReadinessEngine : public EngineCore {
   void ScheduleAt(int64_t when, const Endpoint& endpoint);
 
   // reading.cc
+  [[nodiscard]] posix::Result<posix::Received> Receive(const StreamSocket& socket,
+                                                       std::span<std::byte> memory);
   // True if the socket may have more and should stay in the queue.
   [[nodiscard]] bool ReadSome(StreamSocket& socket);
 
@@ -106,6 +124,8 @@ class ReadinessEngine : public EngineCore {
   std::vector<uint64_t> queue_now_;
   // Collections since the kernel was last asked.
   int unasked_ = 0;
+  // Control messages of the read under way.
+  alignas(cmsghdr) std::array<std::byte, kControlSize> control_{};
   // Slabs filled in the collection under way.
   int32_t slabs_used_ = 0;
 };

@@ -2,8 +2,11 @@
 // area.
 #include <sys/socket.h>
 
+#include <cerrno>
+
 #include "engine/budgets.h"
 #include "engine/readiness_engine.h"
+#include "posix/ancillary.h"
 #include "posix/message.h"
 
 namespace afunix::engine {
@@ -16,22 +19,25 @@ struct Destination {
   int32_t slab = 0;
 };
 
-// recvmsg tells whether descriptors were dropped; recv is a tenth cheaper, and does where none can
-// come.
-posix::Result<posix::Received> Receive(const StreamSocket& socket, std::span<std::byte> memory) {
-  if (socket.descriptors_refused) {
+}  // namespace
+
+// recvmsg brings descriptors, and tells whether some were dropped; recv is a tenth cheaper, and
+// does where none can come.
+posix::Result<posix::Received> ReadinessEngine::Receive(const StreamSocket& socket,
+                                                        std::span<std::byte> memory) {
+  if (socket.max_descriptors == 0 && socket.descriptors_refused) {
     const auto bytes = posix::Receive(socket.fd.get(), memory);
     if (!bytes.ok()) return bytes.error();
     return posix::Received{.bytes = bytes.value()};
   }
   const iovec part{memory.data(), memory.size()};
-  return posix::ReceiveMessage(socket.fd.get(), {&part, 1});
+  const size_t control = posix::ControlBufferSize(socket.max_descriptors, false);
+  return posix::ReceiveMessage(socket.fd.get(), {&part, 1}, std::span(control_).first(control));
 }
-
-}  // namespace
 
 bool ReadinessEngine::ReadSome(StreamSocket& socket) {
   if (socket.held) return TellHeld(socket);
+  if (socket.max_descriptors > 0 && !descriptors_.HasRoom()) return true;
   Destination destination{{}, CompletionKind::kData};
   if (socket.reads_into_target) {
     destination = {memory_.host->ReceiveTarget(socket.handle), CompletionKind::kTargetData};
@@ -72,6 +78,14 @@ bool ReadinessEngine::ReadSome(StreamSocket& socket) {
       return false;
     }
     counters_.bytes_read += bytes;
+    const std::span<const std::byte> control(control_);
+    posix::AncillaryReader ancillary(control.first(received.value().control_bytes));
+    const bool truncated = received.value().control_truncated;
+    const size_t descriptors = ancillary.descriptors().size();
+    if (descriptors > 0 && !truncated) {
+      Complete(socket.handle, CompletionKind::kDescriptors, static_cast<int32_t>(descriptors),
+               descriptors_.Put(ancillary.TakeDescriptors()));
+    }
     if (bytes >= kRingBufferSize) {
       socket.direct_reads = kDirectReads;
     } else if (socket.direct_reads > 0) {
@@ -86,9 +100,14 @@ bool ReadinessEngine::ReadSome(StreamSocket& socket) {
       socket.bulk = bytes >= kBulkRead;
     }
     Complete(socket.handle, destination.kind, static_cast<int32_t>(bytes), offset);
+    if (truncated && socket.max_descriptors > 0) {
+      // More than are taken, or more than there is room for in this process.
+      Complete(socket.handle, CompletionKind::kDescriptors,
+               descriptors >= socket.max_descriptors ? -E2BIG : -EMFILE);
+    }
     // A short read emptied the queue, except that a read stops behind a message that carried
     // descriptors and at out-of-band data, whatever follows.
-    const bool emptied = bytes < destination.memory.size() && !received.value().control_truncated &&
+    const bool emptied = bytes < destination.memory.size() && !truncated && descriptors == 0 &&
                          !socket.has_out_of_band;
     if (emptied && socket.peer_gone && socket.read_error == 0 && reset_behind_data_ends_) {
       FinishReading(socket);

@@ -19,6 +19,9 @@ enum class CompletionKind : int32_t {
   kShutdown,       // the half-close was made; result: 0 or −errno
   kClosed,         // the descriptor is closed; the handle's number may come back afterwards
   kDropped,        // a listener refused `offset` connections; result: −errno that made it
+  // `result` descriptors, from `offset` of their table on, came with the data told next; or −errno:
+  // some that came with the data told before were more than are taken, and all of them are closed.
+  kDescriptors,
 };
 
 struct Completion {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <vector>
 
 #include "engine/endpoint.h"
 #include "engine/pending_write.h"
@@ -57,6 +58,10 @@ struct StreamSocket final : Endpoint {
   std::unique_ptr<std::deque<posix::uring::Answer>> held;
   // The submission whose bytes are in a request for the kernel, -1 for none (io_uring).
   int32_t sending = -1;
+  // Descriptors that one message may bring.
+  uint16_t max_descriptors = 0;
+  // What the payload under way takes along.
+  std::unique_ptr<std::vector<int>> outgoing;
   // Times that a large write found the queue full.
   uint32_t queue_filled = 0;
   // A half-close waits behind the pending write.

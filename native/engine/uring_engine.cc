@@ -14,12 +14,6 @@ namespace afunix::engine {
 
 namespace uring = posix::uring;
 
-namespace {
-
-constexpr uint64_t kEndpointTag = (uint64_t{1} << 56) - 1;
-
-}  // namespace
-
 posix::Result<std::unique_ptr<UringEngine>> UringEngine::Open(const EngineMemory& memory) {
   if (memory.receive_area.size() < kReceiveMemorySize) return posix::Error{EINVAL};
   std::unique_ptr<UringEngine> engine(new UringEngine(memory));
@@ -108,7 +102,7 @@ void UringEngine::AwaitMore(Endpoint& endpoint) {
   constexpr uint8_t kReads =
       static_cast<uint8_t>(Purpose::kReceive) | static_cast<uint8_t>(Purpose::kPollReadable);
   if ((socket.requests_out & kReads) != 0) return;
-  if (socket.reads_into_target || socket.direct_reads > 0) {
+  if (socket.reads_into_target || socket.direct_reads > 0 || socket.max_descriptors > 0) {
     RequestFor(socket, Purpose::kPollReadable, uring::kPollAdd, POLLIN | POLLPRI | POLLRDHUP);
   } else {
     RequestFor(socket, Purpose::kReceive, uring::kReceive, 0);
@@ -166,7 +160,7 @@ void UringEngine::Enter(bool collect) {
 }
 
 bool UringEngine::IsOfClosed(const uring::Answer& answer) const {
-  if (static_cast<Purpose>(answer.tag >> 56) == Purpose::kTimer) return false;
+  if (!IsOfEndpoint(answer)) return false;
   const Endpoint* endpoint = endpoints_.FindTagged(answer.tag & kEndpointTag);
   return endpoint == nullptr || endpoint->closed;
 }
@@ -237,6 +231,8 @@ void UringEngine::OnAnswer(const uring::Answer& answer) {
     RunDeadlines();
     return;
   }
+  // It was taken back before its turn came.
+  if (purpose == Purpose::kCancel) return;
   Endpoint* endpoint = endpoints_.FindTagged(answer.tag & kEndpointTag);
   // Its number is not free before its requests are back.
   if (endpoint == nullptr) return;

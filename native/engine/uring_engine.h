@@ -48,6 +48,7 @@ class UringEngine final : public ReadinessEngine {
     kCancel = 64,
   };
   static constexpr uint8_t kAllOfEndpoint = 1 | 2 | 4 | 8;
+  static constexpr uint64_t kEndpointTag = (uint64_t{1} << 56) - 1;
 
   explicit UringEngine(const EngineMemory& memory) : ReadinessEngine(memory) {}
 
@@ -57,6 +58,7 @@ class UringEngine final : public ReadinessEngine {
   void WatchWritable(StreamSocket& socket, bool watch) override;
   void AwaitMore(Endpoint& endpoint) override;
   void AwaitNoMore(StreamSocket& socket) override { Cancel(socket, Purpose::kReceive); }
+  void TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) override;
   bool TellHeld(StreamSocket& socket) override;
   void NoteEvents(bool ask) override;
   void ArmTimer(int64_t when) override;
@@ -70,6 +72,10 @@ class UringEngine final : public ReadinessEngine {
   void Enter(bool collect);
   // Whoever is not attended is woken if there is something to tell.
   void SubmitUnattended(bool collect);
+  // Not the timer's, nor one that says nothing.
+  [[nodiscard]] static bool IsOfEndpoint(const posix::uring::Answer& answer) {
+    return ((answer.tag >> 56) & kAllOfEndpoint) != 0;
+  }
   [[nodiscard]] bool IsOfClosed(const posix::uring::Answer& answer) const;
   void OnAnswer(const posix::uring::Answer& answer);
   // The buffer of `answer`, if it has one, is the kernel's again in the next collection.
@@ -94,6 +100,7 @@ class UringEngine final : public ReadinessEngine {
   void Hold(StreamSocket& socket, const posix::uring::Answer& answer);
   void Tell(StreamSocket& socket, const posix::uring::Answer& answer);
   void Discard(StreamSocket& socket);
+  void KeepUnread(const posix::uring::Answer& answer, std::vector<std::byte>& unread);
   void OnReceiveStopped(StreamSocket& socket, int32_t result);
 
   posix::Uring ring_;

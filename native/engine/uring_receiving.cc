@@ -68,6 +68,38 @@ bool UringEngine::TellHeld(StreamSocket& socket) {
   return false;
 }
 
+void UringEngine::TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) {
+  if (socket.held) {
+    for (const uring::Answer& answer : *socket.held) KeepUnread(answer, unread);
+    socket.held.reset();
+  }
+  Unwatch(socket);
+  const uint64_t tag = endpoints_.Tag(socket.handle);
+  for (int tries = 0; tries < kShutdownTries; ++tries) {
+    for (size_t i = next_answer_; i < answers_.size(); ++i) {
+      uring::Answer& answer = answers_[i];
+      if ((answer.tag & kEndpointTag) != tag || !IsOfEndpoint(answer)) continue;
+      KeepUnread(answer, unread);
+      if ((answer.flags & uring::kHasMore) == 0) {
+        CameBack(socket, static_cast<Purpose>(answer.tag >> 56));
+      }
+      answer = {.tag = TagFor(Purpose::kCancel, 0), .result = 0, .flags = 0};
+    }
+    if (socket.requests_out == 0) return;
+    Enter(true);
+  }
+}
+
+void UringEngine::KeepUnread(const uring::Answer& answer, std::vector<std::byte>& unread) {
+  if (answer.result <= 0 || (answer.flags & uring::kHasBuffer) == 0) return;
+  const size_t buffer = answer.flags >> uring::kBufferShift;
+  const auto bytes = memory_.receive_area.subspan(kReceiveAreaSize + buffer * kRingBufferSize,
+                                                  static_cast<size_t>(answer.result));
+  unread.insert(unread.end(), bytes.begin(), bytes.end());
+  counters_.bytes_read += bytes.size();
+  Recycle(answer);
+}
+
 void UringEngine::Discard(StreamSocket& socket) {
   if (!socket.held) return;
   for (const uring::Answer& answer : *socket.held) Recycle(answer);

@@ -5,6 +5,7 @@
 
 #include "engine/budgets.h"
 #include "engine/readiness_engine.h"
+#include "posix/ancillary.h"
 #include "posix/message.h"
 #include "posix/socket.h"
 #include "posix/timer_fd.h"
@@ -14,7 +15,10 @@ namespace afunix::engine {
 namespace {
 
 // ENOBUFS and ENOMEM pass like a full queue: the kernel will have memory again.
-bool IsFull(int code) { return code == EAGAIN || code == ENOBUFS || code == ENOMEM; }
+// ETOOMANYREFS: too many descriptors are on their way, unread, from this user.
+bool IsFull(int code) {
+  return code == EAGAIN || code == ENOBUFS || code == ENOMEM || code == ETOOMANYREFS;
+}
 
 }  // namespace
 
@@ -84,7 +88,9 @@ int32_t ReadinessEngine::ContinueWrite(StreamSocket& socket) {
       }
     }
     ++counters_.syscalls;
-    const auto sent = posix::SendMessage(socket.fd.get(), {parts.data(), count});
+    posix::AncillaryWriter control;
+    if (socket.outgoing) (void)control.AddDescriptors(*socket.outgoing);
+    const auto sent = posix::SendMessage(socket.fd.get(), {parts.data(), count}, control.bytes());
     if (!sent.ok()) {
       if (IsFull(sent.error().code)) {
         if (!socket.write.is_copy() && ++socket.queue_filled == kBulkFills) {
@@ -98,8 +104,10 @@ int32_t ReadinessEngine::ContinueWrite(StreamSocket& socket) {
         return kPending;
       }
       socket.write.Discard();
+      socket.outgoing.reset();
       return sent.error().Negative();
     }
+    socket.outgoing.reset();
     counters_.bytes_written += sent.value();
     socket.write.Consume(sent.value());
   }

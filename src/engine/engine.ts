@@ -14,6 +14,7 @@ import {
   Ask,
   COMPLETION,
   COMPLETION_CAPACITY,
+  DESCRIPTOR_CAPACITY,
   Happened,
   PENDING,
   SEND_AREA_SIZE,
@@ -45,6 +46,7 @@ export interface HandleOwner {
   onShutdown(status: number): void;
   onClosed(): void;
   onDropped(status: number, count: number): void;
+  onDescriptors(place: number, count: number): void;
 }
 
 /** Rounds of flushing inside one batch before the rest waits for the next tick. */
@@ -53,6 +55,8 @@ const FLUSH_ROUNDS = 16;
 const completions = new Int32Array(COMPLETION_CAPACITY * COMPLETION.width);
 const submissions = new Int32Array(SUBMISSION_CAPACITY * SUBMISSION.width);
 export const sendArea = Buffer.allocUnsafeSlow(SEND_AREA_SIZE);
+/** Descriptors that came with what is told in this batch; the engine's until they are claimed. */
+export const descriptorNumbers = new Int32Array(DESCRIPTOR_CAPACITY);
 export const targets: (Uint8Array | undefined)[] = [];
 export const payloads: (Uint8Array | Uint8Array[] | undefined)[] = [];
 
@@ -83,7 +87,16 @@ export function engine(): NativeBinding {
 /** 0, or −errno if there is no descriptor or memory for an engine now; it can be tried again. */
 export function startEngine(): number {
   if (attached || native === null) return 0;
-  const memory = { completions, submissions, sendArea, receiveArea, slabs, targets, payloads };
+  const memory = {
+    completions,
+    submissions,
+    sendArea,
+    receiveArea,
+    slabs,
+    targets,
+    payloads,
+    descriptors: descriptorNumbers,
+  };
   let choice = chosenEngine();
   let status = native.attach(memory, dispatch, choice.engine === 'io_uring');
   if (status !== 0 && choice.engine === 'io_uring') {
@@ -281,6 +294,9 @@ function deliver(row: number): void {
       targets[handle] = undefined;
       payloads[handle] = undefined;
       owner?.onClosed();
+      return;
+    case Happened.descriptors:
+      owner?.onDescriptors(completions[row + 2], result);
       return;
     case Happened.dropped:
       owner?.onDropped(result, completions[row + 2]);

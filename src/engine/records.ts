@@ -19,6 +19,7 @@ export const RING_BUFFER_SIZE = 8 * 1024;
 export const RING_BUFFER_COUNT = 128;
 export const RECEIVE_MEMORY_SIZE = RECEIVE_AREA_SIZE + RING_BUFFER_COUNT * RING_BUFFER_SIZE;
 export const SLAB_COUNT = 4;
+export const DESCRIPTOR_CAPACITY = 1024;
 
 /** What happened. */
 export const Happened = {
@@ -33,6 +34,7 @@ export const Happened = {
   shutdown: 9,
   closed: 10,
   dropped: 11,
+  descriptors: 12,
 } as const;
 
 /** What is asked for. */

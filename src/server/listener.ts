@@ -63,6 +63,7 @@ export class Listener extends AsyncResource implements HandleOwner {
   onData(): void {}
   onSlabData(): void {}
   onTargetData(): void {}
+  onDescriptors(): void {}
   onEnd(): void {}
   onReadError(): void {}
   onWritten(): void {}

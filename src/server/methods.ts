@@ -92,7 +92,7 @@ export class ServerMethods extends EventEmitter {
       this[kOpened](engine().adoptListener(fd, backlog), undefined);
     } else {
       this._pipeName = path;
-      this[kOpened](openListener(path, backlog, options), path);
+      this[kOpened](openListener(this, path, backlog, options), path);
     }
     return this;
   }
@@ -142,6 +142,8 @@ export class ServerMethods extends EventEmitter {
         this.highWaterMark,
         this.pauseOnConnect,
         this[kServerOptions].busyPoll,
+        this[kServerOptions].maxDescriptors,
+        this[kServerOptions].maxOpenDescriptors,
       ),
     ) as unknown as SocketMethods;
     this._connections += 1;
@@ -240,12 +242,19 @@ function belongsToNet(options: LooseOptions): boolean {
   return !isPipeName(path) || path === '';
 }
 
-function openListener(path: string, backlog: number, options: LooseOptions): number {
+function openListener(
+  server: ServerMethods,
+  path: string,
+  backlog: number,
+  options: LooseOptions,
+): number {
   let mode = 0;
   if (options['readableAll'] === true) mode |= READABLE_BY_ALL;
   if (options['writableAll'] === true) mode |= WRITABLE_BY_ALL;
   const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
-  return engine().listen(encodeAddress(path), padded, backlog, mode, LISTEN_MODE_IS_WHOLE);
+  const descriptors = Boolean(server[kServerOptions].maxDescriptors);
+  const address = encodeAddress(path);
+  return engine().listen(address, padded, backlog, mode, LISTEN_MODE_IS_WHOLE, descriptors);
 }
 
 function addAbortSignal(server: ServerMethods, signal: unknown): void {

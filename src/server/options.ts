@@ -7,6 +7,10 @@ export interface ServerOptions extends net.ServerOpts {
   highWaterMark?: number;
   /** Microseconds to look for events before sleeping, while a connection is open. Burns a core; default 0. */
   busyPoll?: number;
+  /** Of each accepted socket: descriptors that one message may bring, 0 to 253, default 0. */
+  maxDescriptors?: number;
+  /** Of each accepted socket: received descriptors that may be open at a time. Default: four times `maxDescriptors`. */
+  maxOpenDescriptors?: number;
 }
 
 export interface ServerListenOptions extends net.ListenOptions {

@@ -20,12 +20,15 @@ import {
   type HandleOwner,
 } from '../engine/engine';
 import { Ask } from '../engine/records';
+import { errnoException } from '../errors';
+import { loadOf } from './passing';
 
 export type WriteCallback = (status: number) => void;
 
 export const onConnect = Symbol('onConnect');
 export const onChunk = Symbol('onChunk');
 export const onTarget = Symbol('onTarget');
+export const onDescriptors = Symbol('onDescriptors');
 export const onEnd = Symbol('onEnd');
 export const onReadError = Symbol('onReadError');
 export const onWriteError = Symbol('onWriteError');
@@ -36,6 +39,8 @@ export interface ConnectionUser {
   [onChunk](chunk: Buffer): void;
   /** `length` bytes are in the target that `readInto` named. */
   [onTarget](length: number): void;
+  /** Descriptors came with the chunk that is told next; see `receiveDescriptors`. */
+  [onDescriptors](place: number, count: number): void;
   [onEnd](): void;
   [onReadError](status: number): void;
   /** A short write failed after it had been taken. */
@@ -122,15 +127,16 @@ export class Connection extends AsyncResource implements HandleOwner {
 
   /** Writes and tells, once, when the kernel has taken it all: at once for a long write, later for a short one. */
   write(data: string | Uint8Array, encoding: BufferEncoding, callback: WriteCallback): void {
+    const load = loadOf(data);
     const longest = longestBytes(data, encoding);
-    if (longest <= LONGEST_COPIED && !this.blocked) {
+    if (longest <= LONGEST_COPIED && !this.blocked && load === undefined) {
       this.copyOut(data, encoding, longest);
       this.writeCallback = callback;
       return;
     }
     const bytes = typeof data === 'string' ? Buffer.from(data, encoding) : data;
     this.bytesWritten += bytes.byteLength;
-    this.writePayload(bytes, bytes.byteLength, callback);
+    this.writePayload(bytes, bytes.byteLength, callback, load);
   }
 
   /** Hands everything over now and, if the kernel took it, says so before returning. */
@@ -143,6 +149,11 @@ export class Connection extends AsyncResource implements HandleOwner {
 
   /** The same for several pieces in one go. */
   writeMany(pieces: readonly Piece[], callback: WriteCallback): void {
+    const laden = pieces.findIndex(({ chunk }) => loadOf(chunk) !== undefined);
+    if (laden >= 0) {
+      this.writeAround(pieces, laden, callback);
+      return;
+    }
     let longest = 0;
     for (const { chunk, encoding } of pieces) longest += longestBytes(chunk, encoding);
     if (longest <= LONGEST_UNFLUSHED && !this.blocked) {
@@ -162,6 +173,23 @@ export class Connection extends AsyncResource implements HandleOwner {
     this.writePayload(payload, length, callback);
   }
 
+  /** What takes descriptors along is a message of its own. */
+  private writeAround(pieces: readonly Piece[], laden: number, callback: WriteCallback): void {
+    const [{ chunk, encoding }] = pieces.slice(laden);
+    const before = pieces.slice(0, laden);
+    const behind = pieces.slice(laden + 1);
+    const goOn: WriteCallback = (status) => {
+      if (status !== 0 || behind.length === 0) callback(status);
+      else this.writeMany(behind, callback);
+    };
+    const writeLaden: WriteCallback = (status) => {
+      if (status !== 0) callback(status);
+      else this.write(chunk, encoding, goOn);
+    };
+    if (before.length === 0) writeLaden(0);
+    else this.writeMany(before, writeLaden);
+  }
+
   private copyOut(data: string | Uint8Array, encoding: BufferEncoding, longest: number): void {
     const offset = reserve(longest);
     let length = longest;
@@ -175,12 +203,20 @@ export class Connection extends AsyncResource implements HandleOwner {
     payload: Uint8Array | Uint8Array[],
     length: number,
     callback: WriteCallback,
+    load?: Int32Array,
   ): void {
     // Whatever was gathered goes first, and may already be too much.
     if (this.unflushed > 0) flush();
     if (this.blocked) {
-      this.afterBlocked = () => this.writePayload(payload, length, callback);
+      this.afterBlocked = () => this.writePayload(payload, length, callback, load);
       return;
+    }
+    if (load !== undefined) {
+      const status = engine().attachDescriptors(this.handle, load);
+      if (status < 0) {
+        process.nextTick(callback, status);
+        return;
+      }
     }
     payloads[this.handle] = payload;
     submit(this.handle, Ask.writePayload, 0, length);
@@ -208,6 +244,11 @@ export class Connection extends AsyncResource implements HandleOwner {
     this.closedCallback = callback;
     this.user = null;
     submit(this.handle, Ask.close, 0, 0);
+  }
+
+  setMaxDescriptors(most: number): void {
+    const status = engine().setMaxDescriptors(this.handle, most);
+    if (status < 0) throw errnoException(status, 'setsockopt');
   }
 
   setReferenced(referenced: boolean): void {
@@ -241,6 +282,10 @@ export class Connection extends AsyncResource implements HandleOwner {
   onTargetData(length: number): void {
     this.bytesRead += length;
     if (this.user !== null) this.runInAsyncScope(targetData, this.user, length);
+  }
+
+  onDescriptors(place: number, count: number): void {
+    if (this.user !== null) this.runInAsyncScope(descriptors, this.user, place, count);
   }
 
   onEnd(): void {
@@ -314,6 +359,9 @@ function data(this: ConnectionUser, chunk: Buffer): void {
 }
 function targetData(this: ConnectionUser, length: number): void {
   this[onTarget](length);
+}
+function descriptors(this: ConnectionUser, place: number, count: number): void {
+  this[onDescriptors](place, count);
 }
 function end(this: ConnectionUser): void {
   this[onEnd]();

@@ -15,6 +15,7 @@ import {
   Connection,
   onChunk,
   onConnect,
+  onDescriptors,
   onEnd,
   onReadError,
   onTarget,
@@ -25,6 +26,7 @@ import {
 import { lengthOf, STRING_ENCODINGS } from './encodings';
 import { IdleTimer } from './idle-timer';
 import type { SocketOptions } from './options';
+import { receiveDescriptors } from './passing';
 import type { UserBuffer } from './user-buffer';
 
 export const kConnection = Symbol('connection');
@@ -115,7 +117,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
     }
     const status =
       connection === null
-        ? engine().connect(address, padded, limited)
+        ? engine().connect(address, padded, limited, this[kOptions].maxDescriptors !== undefined)
         : engine().connectAgain(connection.handle, address, padded, limited);
     if (status < 0) {
       this.destroy(errnoException(status, 'connect', path));
@@ -154,8 +156,9 @@ export class SocketMethods extends Duplex implements ConnectionUser {
     this[kPendingSeen] = 0;
     const target = this[kUserBuffer]?.first();
     if (target !== undefined) connection.readInto(target);
-    const { busyPoll } = this[kOptions];
+    const { busyPoll, maxDescriptors } = this[kOptions];
     if (busyPoll !== undefined) connection.setBusyPoll(busyPoll);
+    if (maxDescriptors) connection.setMaxDescriptors(maxDescriptors);
   }
 
   [onConnect](status: number): void {
@@ -237,6 +240,10 @@ export class SocketMethods extends Duplex implements ConnectionUser {
     if (this[kConnection] !== connection) return;
     if (next !== undefined) connection.readInto(next);
     if (!goOn) connection.readStop();
+  }
+
+  [onDescriptors](place: number, count: number): void {
+    receiveDescriptors(this, place, count, this[kOptions]);
   }
 
   [onEnd](): void {

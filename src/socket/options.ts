@@ -11,6 +11,13 @@ export interface SocketOptions extends net.SocketConstructorOpts {
   keepAliveInitialDelay?: number;
   /** Microseconds to look for events before sleeping, while this socket is open. Burns a core; default 0. */
   busyPoll?: number;
+  /**
+   * Descriptors that one message may bring, 0 to 253, default 0: none are taken, and since Linux 6.16 the sender's call
+   * fails with EPERM. They come as 'descriptors'.
+   */
+  maxDescriptors?: number;
+  /** Received ones that may be open at a time; more destroy the socket. Default: four times `maxDescriptors`. */
+  maxOpenDescriptors?: number;
 }
 
 export interface SocketConnectOptions {

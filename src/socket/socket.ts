@@ -8,9 +8,11 @@ import net from 'node:net';
 import { Duplex, type DuplexOptions } from 'node:stream';
 import { checkBusyPoll } from '../busy-poll';
 import { engine } from '../engine/engine';
+import { Descriptor } from '../descriptor';
 import { errnoException } from '../errors';
 import { openAsNet } from '../net-twin';
 import { Connection } from './connection';
+import { detach, toNetSocket, type Detached } from './detaching';
 import {
   kAttach,
   kBytesRead,
@@ -24,6 +26,12 @@ import {
   SocketMethods,
 } from './methods';
 import type { SocketConnectOptions, SocketOptions } from './options';
+import {
+  checkPassing,
+  sendDescriptors,
+  type DescriptorLike,
+  type SendDescriptorsCallback,
+} from './passing';
 import { UserBuffer } from './user-buffer';
 
 /** Every member of `net.Socket`, and ours. */
@@ -34,7 +42,31 @@ export interface Socket extends net.Socket {
   connect(path: string, listener?: () => void): this;
 }
 
+export interface Socket {
+  /**
+   * Sends 1 to 253 descriptors together with `bytes`, which must not be empty. They stay the sender's, who may close them at once.
+   * The rest is as with `write()`. Errors: EBADF, EMFILE at once; EPERM if the peer takes none (Linux 6.16).
+   */
+  sendDescriptors(
+    descriptors: readonly DescriptorLike[],
+    bytes: string | Uint8Array,
+    callback?: SendDescriptorsCallback,
+  ): boolean;
+  /**
+   * Gives up the connection's descriptor, and what was received and not read. The socket is destroyed; the peer notices nothing.
+   * Errors: ERR_SOCKET_CLOSED without a connection, ERR_AFUNIX_PENDING_WRITES.
+   */
+  detach(): Detached;
+  /** The connection as a `net.Socket`, which goes on where this one stopped. Errors: as `detach()`. */
+  toNetSocket(options?: Omit<net.SocketConstructorOpts, 'fd'>): net.Socket;
+}
+
 export interface SocketConstructor {
+  /**
+   * A socket of a connected Unix stream socket: a number, a `Descriptor`, or what `detach()` gave. The descriptor is the socket's from
+   * here on. Errors: EBADF, EPROTOTYPE if it is something else.
+   */
+  from(given: number | Descriptor | Detached, options?: Omit<SocketOptions, 'fd'>): Socket;
   new (options?: SocketOptions): Socket;
   (options?: SocketOptions): Socket;
   readonly prototype: Socket;
@@ -53,6 +85,8 @@ export class AcceptedOptions {
     readonly writableHighWaterMark: number | undefined,
     readonly pauseOnCreate: boolean,
     readonly busyPoll: number | undefined,
+    readonly maxDescriptors: number | undefined,
+    readonly maxOpenDescriptors: number | undefined,
   ) {}
 }
 
@@ -81,6 +115,7 @@ function construct(this: unknown, options?: SocketOptions | AcceptedOptions | nu
   }
   const given: GivenOptions = typeof options === 'number' ? { fd: options } : (options ?? {});
   if (given.busyPoll !== undefined) checkBusyPoll('options.busyPoll', given.busyPoll);
+  checkPassing(given);
   if (isForNet(given)) {
     openAsNet(this, SocketMethods.prototype, given);
     return undefined;
@@ -155,6 +190,19 @@ function initialize(
   socket._server = null;
 }
 
+/** The static method of Socket. */
+function from(
+  given: number | Descriptor | Detached,
+  options: Omit<SocketOptions, 'fd'> = {},
+): Socket {
+  const isDetached = typeof given === 'object' && 'descriptor' in given;
+  const source = isDetached ? given.descriptor : given;
+  const descriptor = typeof source === 'number' ? new Descriptor(source) : source;
+  const socket = descriptor.toSocket(options);
+  if (isDetached && given.head.length > 0) socket.unshift(given.head);
+  return socket;
+}
+
 function openDescriptor(socket: SocketMethods, fd: number, options: GivenOptions): void {
   const handle = engine().adopt(fd);
   if (handle < 0) throw errnoException(handle, 'open');
@@ -179,6 +227,12 @@ Object.defineProperty(SocketMethods.prototype, 'constructor', {
   configurable: true,
 });
 Object.defineProperty(construct, 'name', { value: 'Socket' });
+
+for (const [name, value] of Object.entries({ sendDescriptors, detach, toNetSocket })) {
+  const property = { value, writable: true, configurable: true };
+  Object.defineProperty(SocketMethods.prototype, name, property);
+}
+Object.defineProperty(construct, 'from', { value: from, writable: true, configurable: true });
 
 // On a socket without a handle of libuv's these check their arguments and remember them, no more.
 for (const name of ['setNoDelay', 'setKeepAlive', 'setTypeOfService', 'getTypeOfService']) {

@@ -76,6 +76,7 @@ test('sizes and limits are the same on both sides', () => {
     ['RING_BUFFER_SIZE', 'kRingBufferSize'],
     ['RING_BUFFER_COUNT', 'kRingBufferCount'],
     ['SLAB_COUNT', 'kSlabCount'],
+    ['DESCRIPTOR_CAPACITY', 'kDescriptorCapacity'],
   ] as const) {
     assert.equal(records[ours], constant('budgets.h', theirs), ours);
   }

@@ -94,6 +94,7 @@ class EngineRig final : public engine::HostMemory {
   std::vector<engine::Completion> completions_;
   std::vector<std::byte> send_area_;
   std::vector<std::byte> receive_area_;
+  std::vector<int32_t> descriptors_;
   std::vector<std::vector<std::byte>> slabs_;
   std::map<int32_t, std::vector<std::byte>> targets_;
   std::map<int32_t, std::vector<std::string>> payloads_;

@@ -1,0 +1,51 @@
+// Descriptors that travel with data, and the one under a connection that is given up.
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "engine/readiness_engine.h"
+#include "posix/ancillary.h"
+#include "posix/kernel_constants.h"
+#include "posix/socket.h"
+
+namespace afunix::engine {
+
+posix::Status ReadinessEngine::SetMaxDescriptors(int32_t handle, size_t most) {
+  StreamSocket* socket = FindStream(handle);
+  if (socket == nullptr) return posix::Error{EBADF};
+  if (most > posix::kMaximumDescriptors) return posix::Error{EINVAL};
+  if (most > 0 && std::exchange(socket->descriptors_refused, false)) {
+    ++counters_.syscalls;
+    const auto allowed = posix::SetIntOption(socket->fd.get(), SOL_SOCKET, posix::kPassRights, 1);
+    if (!allowed.ok()) return allowed.error();
+  }
+  socket->max_descriptors = static_cast<uint16_t>(most);
+  // It may be reading in a way that drops them.
+  AwaitNoMore(*socket);
+  return {};
+}
+
+posix::Status ReadinessEngine::AttachDescriptors(int32_t handle, std::span<const int> descriptors) {
+  StreamSocket* socket = FindStream(handle);
+  if (socket == nullptr) return posix::Error{EBADF};
+  if (descriptors.empty() || descriptors.size() > posix::kMaximumDescriptors) {
+    return posix::Error{EINVAL};
+  }
+  if (!socket->write.empty()) return posix::Error{EALREADY};
+  socket->outgoing = std::make_unique<std::vector<int>>(descriptors.begin(), descriptors.end());
+  return {};
+}
+
+posix::Result<posix::Fd> ReadinessEngine::Detach(int32_t handle, std::vector<std::byte>& unread) {
+  StreamSocket* socket = FindStream(handle);
+  if (socket == nullptr) return posix::Error{EBADF};
+  if (socket->HasRequests()) return posix::Error{EBUSY};
+  socket->reading = false;
+  TakeBack(*socket, unread);
+  posix::Fd given = std::move(socket->fd);
+  CloseEndpoint(*socket);
+  return given;
+}
+
+}  // namespace afunix::engine

@@ -1,0 +1,54 @@
+/** A socket that gives up its descriptor: to another thread, to another process, to `net`. */
+import nodeNet from 'node:net';
+import { Descriptor } from '../descriptor';
+import { engine, flush } from '../engine/engine';
+import { codedError, errnoException } from '../errors';
+import { kConnection, type SocketMethods } from './methods';
+
+export interface Detached {
+  /** The connection's, still open; whoever has it closes it. */
+  readonly descriptor: Descriptor;
+  /** What had been received and not been read: the next bytes of the stream. */
+  readonly head: Buffer;
+}
+
+/** The method of Socket: afterwards it is destroyed, without an end for the peer. */
+export function detach(this: SocketMethods): Detached {
+  const connection = this[kConnection];
+  if (connection === null || this.connecting) {
+    throw codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed');
+  }
+  flush();
+  if (this.writableLength > 0 || connection.blocked || this.writableEnded) {
+    throw codedError(
+      Error,
+      'ERR_AFUNIX_PENDING_WRITES',
+      `${this.writableLength} bytes have not been taken by the kernel, or the socket was ended: detach() before end(), in a write's callback or on 'drain'`,
+    );
+  }
+  connection.readStop();
+  flush();
+  const fd = engine().detach(connection.handle);
+  if (fd < 0) throw errnoException(fd, 'detach');
+  const unread = Buffer.alloc(engine().unread(new Uint8Array(0)));
+  if (unread.length > 0) engine().unread(unread);
+  const buffered = this.readableLength > 0 ? (this.read() as Buffer | string | null) : null;
+  const encoding = this.readableEncoding ?? 'utf8';
+  const before = typeof buffered === 'string' ? Buffer.from(buffered, encoding) : buffered;
+  this.destroy();
+  return {
+    descriptor: new Descriptor(fd),
+    head: before === null ? unread : Buffer.concat([before, unread]),
+  };
+}
+
+/** The method of Socket: the connection as a `net.Socket`, which begins with what has not been read here. */
+export function toNetSocket(
+  this: SocketMethods,
+  options: Omit<nodeNet.SocketConstructorOpts, 'fd'> = {},
+): nodeNet.Socket {
+  const { descriptor, head } = Reflect.apply(detach, this, []);
+  const socket = descriptor.toNetSocket({ allowHalfOpen: this.allowHalfOpen, ...options });
+  if (head.length > 0) socket.unshift(head);
+  return socket;
+}
