@@ -5,6 +5,7 @@ import { configure, configureFromEnvironment } from './configure';
 import { features, stats } from './features';
 import { connect, createConnection, createServer, Server, Socket } from './net';
 import { socketpair } from './socketpair';
+import { receive, transfer } from './transfer';
 
 if (native !== null) configureFromEnvironment(process.env);
 
@@ -14,10 +15,12 @@ export {
   createConnection,
   createServer,
   features,
+  receive,
   Server,
   Socket,
   socketpair,
   stats,
+  transfer,
 };
 export const Stream = Socket;
 
@@ -27,7 +30,10 @@ export type { SystemError } from './errors';
 export type { Feature, Features, Stats } from './features';
 export type { ServerListenOptions, ServerOptions } from './server/options';
 export type { ConnectionListener } from './server/server';
+export type { Detached } from './socket/detaching';
 export type { SocketConnectOptions, SocketOptions } from './socket/options';
+export type { DescriptorLike, DescriptorsInfo } from './socket/passing';
+export type { TransferredServer, TransferredSocket } from './transfer';
 
 /** What concerns TCP and IP is `node:net`'s own. */
 export const {
@@ -51,8 +57,10 @@ export interface Own {
   features: typeof features;
   Server: typeof Server;
   Socket: typeof Socket;
+  receive: typeof receive;
   socketpair: typeof socketpair;
   stats: typeof stats;
+  transfer: typeof transfer;
   Stream: typeof Stream;
 }
 

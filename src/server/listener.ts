@@ -35,6 +35,10 @@ export class Listener extends AsyncResource implements HandleOwner {
     engine().setReferenced(this.handle, referenced);
   }
 
+  descriptor(): number {
+    return engine().descriptor(this.handle);
+  }
+
   /** Connections that were accepted meanwhile are closed. */
   close(): void {
     this.user = null;

@@ -257,6 +257,11 @@ function openListener(
   return engine().listen(address, padded, backlog, mode, LISTEN_MODE_IS_WHOLE, descriptors);
 }
 
+/** The descriptor that the server listens on, still its own; −1 if it does not. */
+export function listenerDescriptor(server: ServerMethods): number {
+  return server[kListener]?.descriptor() ?? -1;
+}
+
 function addAbortSignal(server: ServerMethods, signal: unknown): void {
   if (signal === undefined) return;
   if (!(signal instanceof AbortSignal)) {

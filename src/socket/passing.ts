@@ -29,7 +29,8 @@ interface Laden {
 }
 
 interface Receiver {
-  [kOpen]?: Set<Descriptor>;
+  /** Weak: a descriptor that nobody has any more is closed when it is collected. */
+  [kOpen]?: Set<WeakRef<Descriptor>>;
 }
 
 /** Of the open descriptors of one connection, for each that one message may bring. */
@@ -137,7 +138,7 @@ export function receiveDescriptors(
   const open = (socket[kOpen] ??= new Set());
   const most = limits.maxOpenDescriptors ?? OPEN_PER_MESSAGE * (limits.maxDescriptors ?? 0);
   if (open.size + count > most) {
-    for (const descriptor of open) if (descriptor.closed) open.delete(descriptor);
+    for (const reference of open) if (reference.deref()?.closed !== false) open.delete(reference);
   }
   if (open.size + count > most) {
     closeAll(received);
@@ -156,7 +157,7 @@ export function receiveDescriptors(
     closeAll(received);
     return;
   }
-  for (const descriptor of received) open.add(descriptor);
+  for (const descriptor of received) open.add(new WeakRef(descriptor));
   socket.emit('descriptors', received, { offset: socket.bytesRead } satisfies DescriptorsInfo);
 }
 
