@@ -41,7 +41,7 @@ function alone(
           const arrived = new Promise((resolve) => other.once('data', resolve));
           one.write('x');
           await arrived;
-          await new Promise((resolve) => setTimeout(resolve, 2));
+          await new Promise((resolve) => setTimeout(resolve, 20));
         }
       };
       const looks = (milliseconds: number): Promise<number> =>
@@ -64,7 +64,7 @@ function alone(
 
 /** A message takes a handful of calls; polling takes many more, even on a busy machine. */
 const messages = 20;
-const withoutPolling = messages * 8;
+const withoutPolling = messages * 20;
 
 async function callsOf(
   t: TestContext,
@@ -89,7 +89,7 @@ test('without it the engine makes a few system calls for each message', async (t
 
 test('configure({ busyPoll }) makes every socket poll', async (t) => {
   const calls = await callsOf(t, async ({ net, say, exchange, cost }) => {
-    net.configure({ busyPoll: 1900 });
+    net.configure({ busyPoll: 19_000 });
     const pair = net.socketpair();
     const before = cost();
     await exchange(pair, 20);
@@ -102,7 +102,7 @@ test('configure({ busyPoll }) makes every socket poll', async (t) => {
 test('configure({ busyPoll }) works on sockets that are open already, and 0 ends it', async (t) => {
   const lines = await alone(t, async ({ net, say, exchange, cost }) => {
     const pair = net.socketpair();
-    for (const busyPoll of [0, 1900, 0]) {
+    for (const busyPoll of [0, 19_000, 0]) {
       net.configure({ busyPoll });
       await exchange(pair, 1);
       const before = cost();
@@ -118,7 +118,7 @@ test('configure({ busyPoll }) works on sockets that are open already, and 0 ends
 });
 
 test('AFUNIX_BUSY_POLL makes every socket poll', async (t) => {
-  const calls = await callsOf(t, plain, { env: { AFUNIX_BUSY_POLL: '1900' } });
+  const calls = await callsOf(t, plain, { env: { AFUNIX_BUSY_POLL: '19000' } });
   assert.ok(calls > 3 * withoutPolling, `${calls} calls`);
 });
 
@@ -134,7 +134,7 @@ for (const where of ['a socket that connects', 'a server, for what it accepts'])
     const lines = await alone(
       t,
       async ({ net, address, word, say, exchange, cost }) => {
-        const busy = { busyPoll: 1900 };
+        const busy = { busyPoll: 19_000 };
         const server = net.createServer(word === 'connects' ? {} : busy);
         const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
         server.listen(address);
