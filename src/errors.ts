@@ -15,8 +15,11 @@ export interface SystemError extends Error {
   hint?: string;
 }
 
+/** Codes of the kernel's that libuv does not know. */
+const KERNEL_CODES: Readonly<Record<number, string>> = { [-109]: 'ETOOMANYREFS' };
+
 function codeOf(status: number): string {
-  return util.getSystemErrorName(status);
+  return KERNEL_CODES[status] ?? util.getSystemErrorName(status);
 }
 
 function systemErrorMessage(status: number): string {

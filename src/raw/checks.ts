@@ -4,7 +4,12 @@ import { missingBecause, native, type NativeBinding } from '../binding';
 import { codedError } from '../errors';
 
 function shown(value: unknown): string {
-  return util.inspect(value, { depth: 0, breakLength: Infinity });
+  try {
+    return util.inspect(value, { depth: 0, breakLength: Infinity });
+  } catch {
+    // A DataView without its memory cannot be looked into.
+    return Object.prototype.toString.call(value);
+  }
 }
 
 export function wrongType(name: string, wanted: string, value: unknown): Error {
