@@ -58,8 +58,7 @@ export class RawSocket {
   readonly #readiness: Readiness;
   readonly #receiveFlags: number;
 
-  /** @internal */
-  constructor(ours: typeof kOurs, descriptor: Descriptor, type: RawSocketType) {
+  private constructor(ours: typeof kOurs, descriptor: Descriptor, type: RawSocketType) {
     if (ours !== kOurs) {
       throw wrongValue(
         'type',

@@ -6,6 +6,7 @@
 #include "check.h"
 #include "posix/fd.h"
 #include "posix/result.h"
+#include "posix/socket.h"
 #include "support.h"
 
 namespace afunix::posix {
@@ -123,6 +124,15 @@ TEST("RetryInterrupted repeats after EINTR and passes on anything else") {
   CHECK_EQ(outcome, -1);
   CHECK_EQ(calls, 3);
   CHECK_EQ(LastError().code, EAGAIN);
+}
+
+TEST("an open descriptor is told from one that is not") {
+  Fd fd = OpenSocket(SocketType::kStream).value();
+  const int number = fd.get();
+  CHECK_OK(CheckOpen(number));
+  fd.Reset();
+  CHECK_ERROR(CheckOpen(number), EBADF);
+  CHECK_ERROR(CheckOpen(-1), EBADF);
 }
 
 }  // namespace

@@ -321,5 +321,12 @@ TEST("every message call on a descriptor that is not open is EBADF") {
   CHECK_ERROR(ReceiveMessages(-1, batch.headers), EBADF);
 }
 
+TEST("flags of a plain send reach the kernel") {
+  const auto [left, right] = Pair(SocketType::kSeqpacket);
+  CHECK_EQ(Send(left.get(), Bytes("x"), MSG_EOR | MSG_DONTWAIT).value(), 1u);
+  CHECK_ERROR(Send(left.get(), Bytes("x"), MSG_OOB), EOPNOTSUPP);
+  CHECK_EQ(ReceiveText(right), "x");
+}
+
 }  // namespace
 }  // namespace afunix::posix

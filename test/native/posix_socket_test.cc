@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <string>
@@ -306,6 +307,64 @@ TEST("a full descriptor table is EMFILE, and nothing leaks") {
     // The connection was not lost to the failed attempts.
     CHECK_OK(Accept(listening.fd.get()));
   }));
+}
+
+TEST("options that are not an int are read and set as bytes") {
+  const auto pair = SocketPair(SocketType::kStream);
+  REQUIRE_OK(pair);
+  const int fd = pair.value()[0].get();
+
+  timeval patience{.tv_sec = 2, .tv_usec = 500'000};
+  REQUIRE_OK(SetOption(fd, SOL_SOCKET, SO_RCVTIMEO, std::as_bytes(std::span(&patience, 1))));
+  timeval found{};
+  const auto length =
+      GetOption(fd, SOL_SOCKET, SO_RCVTIMEO, std::as_writable_bytes(std::span(&found, 1)));
+  REQUIRE_OK(length);
+  CHECK_EQ(length.value(), sizeof(found));
+  CHECK_EQ(found.tv_sec, 2);
+  CHECK_EQ(found.tv_usec, 500'000);
+
+  // Less room than there is to tell.
+  std::array<std::byte, 2> little;
+  CHECK_EQ(GetOption(fd, SOL_SOCKET, SO_PEERCRED, little).value(), 2u);
+  CHECK_ERROR(SetOption(fd, SOL_SOCKET, SO_SNDBUF, little), EINVAL);
+  CHECK_ERROR(GetOption(fd, SOL_SOCKET, 9999, little), ENOPROTOOPT);
+  CHECK_ERROR(GetOption(-1, SOL_SOCKET, SO_TYPE, little), EBADF);
+}
+
+TEST("what waits to be read is counted, of SEQPACKET the sum") {
+  for (const SocketType type : {SocketType::kStream, SocketType::kSeqpacket}) {
+    const auto pair = SocketPair(type);
+    REQUIRE_OK(pair);
+    const auto& [left, right] = pair.value();
+    CHECK_EQ(Unread(right.get()).value(), 0u);
+    REQUIRE_OK(Send(left.get(), Bytes("12345")));
+    REQUIRE_OK(Send(left.get(), Bytes("678")));
+    CHECK_EQ(Unread(right.get()).value(), 8u);
+    CHECK(UnreadByPeer(left.get()).value() >= 8u);
+  }
+  CHECK_ERROR(Unread(test::MakeListener().fd.get()), EINVAL);
+  CHECK_ERROR(Unread(-1), EBADF);
+}
+
+TEST("an empty SEQPACKET message is told from the end where it can be") {
+  auto pair = SocketPair(SocketType::kSeqpacket);
+  REQUIRE_OK(pair);
+  auto& [left, right] = pair.value();
+  std::array<std::byte, 8> buffer;
+  REQUIRE_OK(Send(left.get(), {}));
+  CHECK_EQ(Receive(right.get(), buffer).value(), 0u);
+  CHECK(!WasEndOfInput(right.get()));
+
+  REQUIRE_OK(Send(left.get(), {}));
+  REQUIRE_OK(Send(left.get(), Bytes("x")));
+  left.Reset();
+  // The peer is gone, but there is something behind it.
+  CHECK_EQ(Receive(right.get(), buffer).value(), 0u);
+  CHECK(!WasEndOfInput(right.get()));
+  CHECK_EQ(Receive(right.get(), buffer).value(), 1u);
+  CHECK_EQ(Receive(right.get(), buffer).value(), 0u);
+  CHECK(WasEndOfInput(right.get()));
 }
 
 }  // namespace

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import net from 'afunix';
-import { Descriptor, RawSocket } from 'afunix/raw';
+import { constants, Descriptor, RawSocket } from 'afunix/raw';
 import { leavesNothingOpen } from '../helpers/descriptors';
 import { runLone } from '../helpers/lone-process';
 import { freshDirectory } from '../helpers/socket-paths';
@@ -94,7 +94,9 @@ test('toServer() makes a server of a listening socket', async (t) => {
   t.after(() => early.close());
   early.connect(address, { abstractLength: 'exact' });
   const server = listener.detach().toServer({}, (socket) => socket.end('served'));
-  await once(server, 'connection');
+  await early.poll(constants.POLLIN);
+  assert.equal(receiveText(early), 'served');
+  early.close();
   const late = net.connect({ path: address, abstractLength: 'exact' });
   assert.equal(await text(late), 'served');
   server.close();
@@ -162,7 +164,7 @@ test('collected without being closed: a warning, and it is closed', async (t) =>
       });
       const before = fs.readdirSync('/proc/self/fd').length;
       const openSome = (): void => {
-        void new Descriptor(fs.openSync(parameters.file, 'r'));
+        new Descriptor(fs.openSync(parameters.file, 'r'));
         void RawSocket.socketpair('stream');
         // These are claimed.
         new Descriptor(fs.openSync(parameters.file, 'r')).close();

@@ -224,7 +224,7 @@ test('where the table of descriptors is full, the survivors are closed and it is
       left.sendmsg(Buffer.from('eight'), { descriptors: [0, 0, 0, 0, 0, 0, 0, 0] });
       const taken: number[] = [];
       try {
-        for (;;) taken.push(fs.openSync('/dev/null'));
+        for (;;) taken.push(fs.openSync('/dev/null', 'r'));
       } catch (error) {
         say((error as { code?: string }).code);
       }
@@ -234,7 +234,7 @@ test('where the table of descriptors is full, the survivors are closed and it is
       })!;
       say([bytes, controlTruncated, descriptors.length].join());
       // The three places are free again.
-      for (let spare = 0; spare < 3; spare += 1) taken.push(fs.openSync('/dev/null'));
+      for (let spare = 0; spare < 3; spare += 1) taken.push(fs.openSync('/dev/null', 'r'));
       try {
         RawSocket.socket('stream');
       } catch (error) {
