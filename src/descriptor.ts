@@ -67,6 +67,16 @@ export class Descriptor {
     return fd;
   }
 
+  /**
+   * Another object that owns it, this one no longer. It is owned all the while: a worker may be terminated at any time.
+   * @internal
+   */
+  move(): Descriptor {
+    const fd = this.#open('detach');
+    this.#forget();
+    return new Descriptor(fd);
+  }
+
   [Symbol.dispose](): void {
     this.close();
   }

@@ -42,8 +42,15 @@ int64_t CountOr(const posix::Result<T>& result) {
   return result.ok() ? static_cast<int64_t>(result.value()) : result.error().Negative();
 }
 
-int64_t DescriptorOr(posix::Result<posix::Fd> result) {
-  return result.ok() ? result.value().Release() : result.error().Negative();
+// Owned by this environment from its first moment: a worker can be terminated before JavaScript has
+// made an object of the number.
+int OwnNew(RawState& state, posix::Fd& fd) {
+  state.descriptors.Add(fd.get());
+  return fd.Release();
+}
+
+int64_t DescriptorOr(RawState& state, posix::Result<posix::Fd> result) {
+  return result.ok() ? OwnNew(state, result.value()) : result.error().Negative();
 }
 
 template <int64_t (*function)(RawState&, const Arguments&)>
@@ -97,18 +104,18 @@ posix::SocketType TypeOf(const Arguments& arguments, size_t index) {
 }
 
 // rawSocket(type)
-int64_t Socket(const Arguments& arguments) {
-  return DescriptorOr(posix::OpenSocket(TypeOf(arguments, 0)));
+int64_t Socket(RawState& state, const Arguments& arguments) {
+  return DescriptorOr(state, posix::OpenSocket(TypeOf(arguments, 0)));
 }
 
 // rawSocketPair(type, descriptors)
-int64_t SocketPair(const Arguments& arguments) {
+int64_t SocketPair(RawState& state, const Arguments& arguments) {
   const auto descriptors = IntegersOf(arguments, 1);
   if (descriptors.size() < 2) return -EINVAL;
   auto pair = posix::SocketPair(TypeOf(arguments, 0));
   if (!pair.ok()) return pair.error().Negative();
-  descriptors[0] = pair.value()[0].Release();
-  descriptors[1] = pair.value()[1].Release();
+  descriptors[0] = OwnNew(state, pair.value()[0]);
+  descriptors[1] = OwnNew(state, pair.value()[1]);
   return 0;
 }
 
@@ -135,7 +142,9 @@ int64_t Listen(const Arguments& arguments) {
 }
 
 // rawAccept(fd)
-int64_t Accept(const Arguments& arguments) { return DescriptorOr(posix::Accept(arguments.Int(0))); }
+int64_t Accept(RawState& state, const Arguments& arguments) {
+  return DescriptorOr(state, posix::Accept(arguments.Int(0)));
+}
 
 // rawShutdown(fd, how)
 int64_t Shutdown(const Arguments& arguments) {
@@ -222,7 +231,7 @@ constexpr size_t kOutcomeFields = sizeof(Outcome) / sizeof(int32_t);
 
 // rawReceiveMessage(fd, parts, outcome, maximumDescriptors, flags): the message's full length.
 // With a maximum of −1 no control message is taken in, and the kernel closes what came with them.
-int64_t ReceiveMessage(const Arguments& arguments) {
+int64_t ReceiveMessage(RawState& state, const Arguments& arguments) {
   std::array<iovec, IOV_MAX> places;
   std::span<const iovec> parts;
   const auto told = IntegersOf(arguments, 2);
@@ -263,7 +272,7 @@ int64_t ReceiveMessage(const Arguments& arguments) {
   outcome.end = empty && posix::WasEndOfInput(fd) ? 1 : 0;
   std::memcpy(told.data(), &outcome, sizeof(outcome));
   for (size_t at = 0; at < descriptors.size(); ++at) {
-    told[kOutcomeFields + at] = descriptors[at].Release();
+    told[kOutcomeFields + at] = OwnNew(state, descriptors[at]);
   }
   return static_cast<int64_t>(received.value().bytes);
 }
@@ -424,19 +433,19 @@ bool ExportRaw(napi_env env, napi_value exports) {
   return Export(env, exports, "own", WithState<Own>, state) &&
          Export(env, exports, "disown", WithState<Disown>, state) &&
          Export(env, exports, "closeOwned", WithState<CloseOwned>, state) &&
-         Export(env, exports, "rawSocket", Plain<Socket>) &&
-         Export(env, exports, "rawSocketPair", Plain<SocketPair>) &&
+         Export(env, exports, "rawSocket", WithState<Socket>, state) &&
+         Export(env, exports, "rawSocketPair", WithState<SocketPair>, state) &&
          Export(env, exports, "rawMakeOurs", Plain<MakeOurs>) &&
          Export(env, exports, "rawBind", Plain<WithAddress<posix::Bind>>) &&
          Export(env, exports, "rawConnect", Plain<WithAddress<posix::Connect>>) &&
          Export(env, exports, "rawListen", Plain<Listen>) &&
-         Export(env, exports, "rawAccept", Plain<Accept>) &&
+         Export(env, exports, "rawAccept", WithState<Accept>, state) &&
          Export(env, exports, "rawShutdown", Plain<Shutdown>) &&
          Export(env, exports, "rawName", Plain<Name>) &&
          Export(env, exports, "rawSend", Plain<Send>) &&
          Export(env, exports, "rawReceive", Plain<Receive>) &&
          Export(env, exports, "rawSendMessage", Plain<SendMessage>) &&
-         Export(env, exports, "rawReceiveMessage", Plain<ReceiveMessage>) &&
+         Export(env, exports, "rawReceiveMessage", WithState<ReceiveMessage>, state) &&
          Export(env, exports, "rawSendBatch", Plain<SendBatch>) &&
          Export(env, exports, "rawReceiveBatch", Plain<ReceiveBatch>) &&
          Export(env, exports, "rawGetOption", Plain<GetOption>) &&

@@ -41,10 +41,17 @@ function detached(name: string, memory: unknown): Error {
   return wrongValue(name, memory, 'is detached, or was cut shorter than the view');
 }
 
+/** Views that the addon cannot look through, or not in every Node. */
+const OPAQUE: readonly unknown[] = ['DataView', 'Float16Array'];
+
+function isTransparent(memory: unknown): memory is View {
+  if (memory instanceof Uint8Array) return true;
+  return ArrayBuffer.isView(memory) && !OPAQUE.includes(Reflect.get(memory, Symbol.toStringTag));
+}
+
 /** The view that the addon reads or writes through. */
 export function viewOf(name: string, memory: Memory): View {
-  const view =
-    ArrayBuffer.isView(memory) && !(memory instanceof DataView) ? memory : wrap(name, memory);
+  const view = isTransparent(memory) ? memory : wrap(name, memory);
   if (view.byteLength === 0) checkEmpty(name, view);
   return view;
 }

@@ -1,13 +1,13 @@
 /**
  * What the addon has for raw sockets and descriptors. Every function returns a number: a descriptor, a count, 0, or
- * −errno; every transfer is non-blocking.
+ * −errno; every transfer is non-blocking. New descriptors are owned, as if by `own`.
  */
 
 /** Typed arrays only: other views and bare buffers are wrapped by `memory.ts`. */
 export type View = Exclude<NodeJS.ArrayBufferView, DataView>;
 
 export interface RawBinding {
-  /** `fd` is closed with this thread, unless it is closed or disowned before. EBADF. */
+  /** `fd` is closed with this thread, unless it is closed or disowned before. Owned already: as it is. EBADF. */
   own(fd: number): number;
   /** EBADF: it was not owned. */
   disown(fd: number): number;

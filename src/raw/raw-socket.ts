@@ -36,7 +36,6 @@ export type RawSocketType = 'stream' | 'seqpacket';
 const TYPES = { stream: 1, seqpacket: 5 } as const;
 const HOWS = { read: 0, write: 1, both: 2 } as const;
 const LISTENING = 0x100;
-const EBADF = -9;
 const EAGAIN = -11;
 const ERANGE = -34;
 const EMSGSIZE = -90;
@@ -95,7 +94,7 @@ export class RawSocket {
   }
 
   /**
-   * Takes ownership of an AF_UNIX socket, and makes it non-blocking and close-on-exec. If it throws, ownership stays with the
+   * Takes ownership of an AF_UNIX socket (a `Descriptor` is closed to others then), and makes it non-blocking and close-on-exec. If it throws, ownership stays with the
    * caller: EBADF, ENOTSOCK, EAFNOSUPPORT (another family), EPROTOTYPE (SOCK_DGRAM).
    */
   static fromFd(from: number | Descriptor): RawSocket {
@@ -107,7 +106,8 @@ export class RawSocket {
     if (type === undefined) throw failure(EPROTOTYPE, 'getsockopt');
     const status = addon.rawMakeOurs(fd);
     if (status < 0) throw failure(status, 'fcntl');
-    return new RawSocket(kOurs, from instanceof Descriptor ? from : new Descriptor(fd), type);
+    const owned = from instanceof Descriptor ? from.move() : new Descriptor(fd);
+    return new RawSocket(kOurs, owned, type);
   }
 
   /** The number, still owned by this socket; −1 once it is closed or detached. */
@@ -372,9 +372,8 @@ export class RawSocket {
 
   /** Gives the descriptor up, as an object that owns it; this socket is closed then. EBADF if it was already. */
   detach(): Descriptor {
-    if (this.closed) throw failure(EBADF, 'detach');
     this.#readiness.forget();
-    return new Descriptor(this.#descriptor.take());
+    return this.#descriptor.move();
   }
 
   /** Closes it; whoever polls is told POLLNVAL. Closed already: nothing happens. */

@@ -186,11 +186,12 @@ for (const type of types) {
     assert.equal(again.type, type);
     const descriptor = again.detach();
     const last = RawSocket.fromFd(descriptor);
-    assert.equal(last.fd, descriptor.fd);
+    assert.deepEqual([descriptor.closed, descriptor.fd, last.closed], [true, -1, false]);
     last.send(bytes('through three owners'));
     assert.equal(receiveText(right), 'through three owners');
+    descriptor.close();
+    assert.equal(last.closed, false);
     last.close();
-    assert.equal(descriptor.closed, true);
     assert.equal(receiveText(right), 0);
   });
 
