@@ -18,6 +18,7 @@ const outputs: Readonly<Record<string, RegExp>> = {
   'raw-ping-pong.mjs': /^20{2,3} round trips of 128 bytes over seqpacket\n\d+\.\d µs each\n$/,
   'stats.mjs':
     /^engine: (?:epoll|io_uring)\nconnected: 100\naccepted: 100\nbytesRead: 2560000\nbytesWritten: 2560000\nwakeups: \d+\ncompletions: \d+\nflushes: \d+\nsyscalls: \d+\nsystem calls per round trip, both ends together: \d+\.\d\d\n$/,
+  'threads.mjs': /^connections: 50\n$/,
 };
 
 test('there is an expectation for every example', () => {
