@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import * as path from 'node:path';
 
 import { Child } from './child.js';
-import type { Endpoint } from './contenders/contender.js';
+import type { Contender, Endpoint } from './contenders/contender.js';
 import type { Placement } from './cpu-placement.js';
 import type { Metrics, OpenRequest, Pair, Settings, Workload } from './workloads/workload.js';
 
@@ -16,7 +16,7 @@ export interface CellResult {
 
 export interface CellRequest {
   workload: Workload;
-  contender: string;
+  contender: Contender;
   settings: Settings;
   placement: Placement;
   directory: string;
@@ -30,8 +30,9 @@ export interface CellRequest {
 export async function runCell(request: CellRequest): Promise<CellResult> {
   const { workload, contender, settings, placement, directory, signal } = request;
   const pinned = 'reason' in placement ? undefined : placement;
-  const server = new Child('server', workload.nodeOptions, pinned?.server);
-  const client = new Child('client', workload.nodeOptions, pinned?.client);
+  const launch = contender.launch(workload.nodeOptions ?? []);
+  const server = new Child('server', launch, pinned?.server);
+  const client = new Child('client', launch, pinned?.client);
   const socketPath = path.join(directory, 's.sock');
 
   function stop(reason: string): void {
@@ -47,7 +48,8 @@ export async function runCell(request: CellRequest): Promise<CellResult> {
   signal.addEventListener('abort', onAbort);
 
   try {
-    const common = { workload: workload.id, contender, settings, socketPath };
+    const { id, load } = workload;
+    const common = { workload: id, contender: contender.id, settings, socketPath, load };
     const endpoint = await server.call<Endpoint>('open', {
       ...common,
       role: 'server',

@@ -1,7 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import * as path from 'node:path';
+import { createInterface } from 'node:readline';
 
-/** What the worker answers: the value of a call, its error, or an error between calls. */
+import type { Launch } from './launch.js';
+
+/** What a process answers: the value of a call, its error, or an error between calls. */
 export type Reply = { id: number; value?: unknown; error?: string } | { fatal: string };
 
 interface PendingCall {
@@ -10,16 +12,29 @@ interface PendingCall {
   reject(error: Error): void;
 }
 
-const STDERR_KEPT = 2_000;
+const TEXT_KEPT = 2_000;
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
+  for (const child of running) killGroup(child);
 });
 
-/** One process of a cell, seen from the runner: starts it, calls it, notices its end, kills it. */
+/** With all that it started: what is found on the PATH may be a script around the program. */
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}
+
+/**
+ * One process of a cell, seen from the runner: starts it, calls it, notices its end, kills it.
+ * Requests and replies are lines on its standard input and output.
+ */
 export class Child {
   private readonly pending = new Map<number, PendingCall>();
-  private readonly process: ChildProcess;
+  private readonly process;
   private readonly exited: Promise<void>;
   private nextId = 1;
   private failure: Error | undefined;
@@ -31,14 +46,13 @@ export class Child {
 
   constructor(
     readonly name: string,
-    nodeOptions: readonly string[] = [],
+    private readonly launch: Launch,
     cpu?: number,
   ) {
-    const worker = path.join(__dirname, 'worker.js');
-    const node = [process.execPath, '--expose-gc', ...nodeOptions, worker];
-    const [file, ...args] = cpu === undefined ? node : ['taskset', '-c', String(cpu), ...node];
+    const pin = cpu === undefined ? [] : ['taskset', '-c', String(cpu)];
+    const [file, ...args] = [...pin, ...launch.command];
     this.process = spawn(file, args, {
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      stdio: 'pipe',
       detached: true, // Ctrl-C is for the runner, which then decides who ends when.
     });
     running.add(this.process);
@@ -55,21 +69,21 @@ export class Child {
       running.delete(this.process);
       this.fail(`the ${name} process could not be used: ${error.message}`);
     });
-    this.process.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.stderr = (this.stderr + text).slice(-STDERR_KEPT);
+    this.process.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr = (this.stderr + text).slice(-TEXT_KEPT);
     });
-    this.process.on('message', (reply: Reply) => this.settle(reply));
+    // What cannot be written to a process that ended is explained by its end.
+    this.process.stdin.on('error', () => {});
+    createInterface(this.process.stdout).on('line', (line) => this.settle(line));
   }
 
-  /** Runs a command of the worker's role. */
+  /** Runs a command of the process's role. */
   call<T = unknown>(command: string, argument?: unknown): Promise<T> {
     if (this.failure) return Promise.reject(this.failure);
     const id = this.nextId++;
     return new Promise<unknown>((resolve, reject) => {
       this.pending.set(id, { command, resolve, reject });
-      this.process.send({ id, command, argument }, (error) => {
-        if (error) this.fail(`the ${this.name} process cannot be reached: ${error.message}`);
-      });
+      this.process.stdin.write(`${this.launch.request(id, command, argument)}\n`);
     }) as Promise<T>;
   }
 
@@ -81,11 +95,17 @@ export class Child {
   /** Ends the process, whatever it is doing, and resolves when it is gone. */
   async kill(reason = `the ${this.name} process was stopped`): Promise<void> {
     this.fail(reason);
-    this.process.kill('SIGKILL');
+    if (running.has(this.process)) killGroup(this.process);
     if (this.process.pid !== undefined) await this.exited;
   }
 
-  private settle(reply: Reply): void {
+  private settle(line: string): void {
+    let reply: Reply;
+    try {
+      reply = JSON.parse(line) as Reply;
+    } catch {
+      return this.fail(`${this.name}: not an answer: ${line.slice(0, TEXT_KEPT)}`);
+    }
     if ('fatal' in reply) return this.fail(`${this.name}: ${reply.fatal}`);
     const call = this.pending.get(reply.id);
     this.pending.delete(reply.id);

@@ -1,13 +1,17 @@
 import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { Connection } from './contenders/contender.js';
 
 const CONCURRENT_CONNECTS = 64;
 const RETRY_MS = 5;
 
 /** Opens `count` connections, a few at a time, and resolves when all are connected. */
-export async function openConnections(count: number, connect: () => Duplex): Promise<Duplex[]> {
-  const connections: Duplex[] = [];
+export async function openConnections<T extends Connection>(
+  count: number,
+  connect: () => T,
+): Promise<T[]> {
+  const connections: T[] = [];
   let started = 0;
   async function openSome(): Promise<void> {
     while (started < count) {
@@ -20,7 +24,7 @@ export async function openConnections(count: number, connect: () => Duplex): Pro
 }
 
 /** A Unix socket connects before it is accepted, and refuses (EAGAIN) when the backlog is full. */
-async function openConnection(connect: () => Duplex): Promise<Duplex> {
+async function openConnection<T extends Connection>(connect: () => T): Promise<T> {
   for (;;) {
     const connection = connect();
     try {

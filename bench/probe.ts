@@ -1,4 +1,5 @@
 import { Child } from './child.js';
+import { contenderById } from './contenders/index.js';
 import type { Options } from './options.js';
 
 const DEADLINE_MS = 10_000;
@@ -30,7 +31,7 @@ export async function probeContenders({ contenders, workloads }: Options): Promi
 }
 
 async function probe(contender: string): Promise<unknown> {
-  const child = new Child('probe');
+  const child = new Child('probe', contenderById(contender).launch([]));
   const deadline = setTimeout(() => void child.kill('probing took too long'), DEADLINE_MS);
   try {
     return await child.call('probe', contender);

@@ -3,6 +3,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 
 import { runCell } from './cell.js';
+import { contenderById } from './contenders/index.js';
 import { choosePlacement } from './cpu-placement.js';
 import { describeEnvironment, measureLoad } from './environment.js';
 import type { Options } from './options.js';
@@ -82,7 +83,14 @@ async function run(
   try {
     return {
       ...cell,
-      ...(await runCell({ workload, contender, settings, placement, directory, signal })),
+      ...(await runCell({
+        workload,
+        contender: contenderById(contender),
+        settings,
+        placement,
+        directory,
+        signal,
+      })),
     };
   } catch (error) {
     return { ...cell, error: error instanceof Error ? error.message : String(error) };

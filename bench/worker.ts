@@ -1,5 +1,7 @@
-/** The program of both processes of a cell. The runner tells it over IPC what to be. */
-import { contenderById } from './contenders/index.js';
+/** The program of both processes of a cell that run JavaScript. The runner tells it what to be. */
+import { createInterface } from 'node:readline';
+
+import { javaScriptContenderById } from './contenders/index.js';
 import type { Reply } from './child.js';
 import { workloadById } from './workloads/index.js';
 import type { Commands, OpenRequest } from './workloads/workload.js';
@@ -11,7 +13,7 @@ interface Call {
 }
 
 function reply(message: Reply): void {
-  process.send?.(message);
+  process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
 function textOf(error: unknown): string {
@@ -25,7 +27,7 @@ function fail(error: unknown): void {
 
 async function open(request: OpenRequest): Promise<unknown> {
   const workload = workloadById(request.workload);
-  const contender = contenderById(request.contender);
+  const contender = javaScriptContenderById(request.contender);
   const role = await workload[request.role]({ ...request, contender, fail });
   Object.assign(commands, role.commands, { counters: () => contender.counters() });
   return role.endpoint;
@@ -33,7 +35,7 @@ async function open(request: OpenRequest): Promise<unknown> {
 
 const commands: Commands = {
   open: (request) => open(request as OpenRequest),
-  probe: (contender) => contenderById(contender as string).probe(),
+  probe: (contender) => javaScriptContenderById(contender as string).probe(),
   collectGarbage: () => globalThis.gc?.(),
 };
 
@@ -47,6 +49,7 @@ async function answer({ id, command, argument }: Call): Promise<void> {
   }
 }
 
-process.on('message', (call: Call) => void answer(call));
+createInterface(process.stdin)
+  .on('line', (line) => void answer(JSON.parse(line) as Call))
+  .on('close', () => process.exit());
 process.on('uncaughtException', fail);
-process.on('disconnect', () => process.exit());

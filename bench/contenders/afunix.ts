@@ -1,8 +1,9 @@
 import type * as http from 'node:http';
 import type { Duplex } from 'node:stream';
 
+import { launchNode } from '../launch.js';
 import { afunixLibrary, type AfunixLibrary } from './afunix-library.js';
-import type { ConnectOptions, Contender, Endpoint } from './contender.js';
+import type { ConnectOptions, Endpoint, JavaScriptContender } from './contender.js';
 import { connectNet } from './net.js';
 
 /** What differs between two ways of using afunix. */
@@ -19,7 +20,7 @@ interface AfunixVariant {
   httpClient?: 'net' | 'afunix';
 }
 
-function afunixContender(variant: AfunixVariant): Contender {
+function afunixContender(variant: AfunixVariant): JavaScriptContender {
   function library(): AfunixLibrary {
     const afunix = afunixLibrary();
     if (variant.engine !== undefined) afunix.configure({ engine: variant.engine });
@@ -49,13 +50,18 @@ function afunixContender(variant: AfunixVariant): Contender {
     title: variant.title,
     reads: variant.reads ?? 'data',
     baselines: variant.baselines ?? ['net-unix'],
+    launch: launchNode,
     probe: () => probe(library(), variant.engine),
     listen: (path, onConnection) => listen(path, onConnection),
     connect,
-    // Half-open is what http.Server asks of its own sockets.
-    listenHttp: (server: http.Server, path: string) =>
-      listen(path, (connection) => server.emit('connection', connection), { allowHalfOpen: true }),
-    connectHttp: variant.httpClient === 'afunix' ? connect : connectNet,
+    http: {
+      // Half-open is what http.Server asks of its own sockets.
+      listen: (server: http.Server, path: string) =>
+        listen(path, (connection) => server.emit('connection', connection), {
+          allowHalfOpen: true,
+        }),
+      connect: variant.httpClient === 'afunix' ? connect : connectNet,
+    },
     counters: () => library().stats(),
   };
 }

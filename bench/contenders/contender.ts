@@ -1,6 +1,8 @@
 import type * as http from 'node:http';
 import type { Duplex } from 'node:stream';
 
+import type { Launch } from '../launch.js';
+
 /** Where a server listens, in a form that survives the trip to another process. */
 export type Endpoint = { path: string } | { host: string; port: number };
 
@@ -14,26 +16,47 @@ export interface ConnectOptions {
   onread?: OnRead;
 }
 
-/**
- * One way to move bytes between two processes. A workload is written once against this
- * interface; everything it is given is a plain `stream.Duplex` that emits 'connect'.
- */
+/** One way to move bytes between two processes, as the runner and the report see it. */
 export interface Contender {
   readonly id: string;
   readonly title: string;
-  /** How a bulk reader takes its bytes: as 'data' events, or through `onread`. */
-  readonly reads: 'data' | 'onread';
   /** Contenders this one is compared with, the first of them in the table's main column. */
   readonly baselines: readonly string[];
+  /** Runs only with --all, or when it is asked for by name. */
+  readonly onRequest?: boolean;
+  /** How one of its processes is started; throws when that cannot work here. */
+  launch(nodeOptions: readonly string[]): Launch;
+}
+
+/** What a workload may do with a connection: the part of `stream.Duplex` that all of them have. */
+export interface Connection extends NodeJS.EventEmitter {
+  readonly writableFinished: boolean;
+  write(bytes: Uint8Array): boolean;
+  end(): unknown;
+  resume(): unknown;
+}
+
+/**
+ * A contender that is driven from JavaScript. A workload is written once against this interface;
+ * every connection it is given emits 'connect', 'data', 'drain', 'end' and so on.
+ */
+export interface JavaScriptContender extends Contender {
+  /** How a bulk reader takes its bytes: as 'data' events, or through `onread`. */
+  readonly reads: 'data' | 'onread';
   /** Returns what is worth recording about this contender; throws when it cannot run here. */
   probe(): Record<string, unknown>;
   /** Listens on `socketPath`, or wherever its kind of address lives. */
-  listen(socketPath: string, onConnection: (connection: Duplex) => void): Promise<Endpoint>;
-  connect(endpoint: Endpoint, options?: ConnectOptions): Duplex;
-  /** Serves an unmodified `http.Server`. */
-  listenHttp(server: http.Server, socketPath: string): Promise<Endpoint>;
-  /** Opens a connection for the HTTP client. */
-  connectHttp(endpoint: Endpoint): Duplex;
+  listen(socketPath: string, onConnection: (connection: Connection) => void): Promise<Endpoint>;
+  connect(endpoint: Endpoint, options?: ConnectOptions): Connection;
+  /** Under `node:http`; only contenders that are streams have it. */
+  readonly http?: HttpContender;
   /** Monotonic counters of this process, kept with the raw results. */
   counters(): Record<string, unknown>;
+}
+
+export interface HttpContender {
+  /** Serves an unmodified `http.Server`. */
+  listen(server: http.Server, socketPath: string): Promise<Endpoint>;
+  /** Opens a connection for the HTTP client. */
+  connect(endpoint: Endpoint): Duplex;
 }

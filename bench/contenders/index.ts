@@ -1,10 +1,9 @@
 import { afunix, afunixBothEnds, afunixBusyPoll, afunixEpoll, afunixOnread } from './afunix.js';
-import type { Contender } from './contender.js';
+import type { Contender, JavaScriptContender } from './contender.js';
 import { netTcp } from './net-tcp.js';
 import { netUnix, netUnixOnread } from './net-unix.js';
 
-/** Every contender, in the order of the table. */
-export const contenders: readonly Contender[] = [
+const javaScriptContenders: readonly JavaScriptContender[] = [
   netTcp,
   netUnix,
   netUnixOnread,
@@ -15,8 +14,19 @@ export const contenders: readonly Contender[] = [
   afunixBothEnds,
 ];
 
+/** Every contender, in the order of the table. */
+export const contenders: readonly Contender[] = [...javaScriptContenders];
+
 export function contenderById(id: string): Contender {
-  const found = contenders.find((contender) => contender.id === id);
+  return byId(contenders, id);
+}
+
+export function javaScriptContenderById(id: string): JavaScriptContender {
+  return byId(javaScriptContenders, id);
+}
+
+function byId<T extends Contender>(all: readonly T[], id: string): T {
+  const found = all.find((contender) => contender.id === id);
   if (!found) throw new Error(`no contender is called '${id}'`);
   return found;
 }

@@ -2,7 +2,8 @@ import type * as http from 'node:http';
 import * as net from 'node:net';
 import type { Duplex } from 'node:stream';
 
-import type { ConnectOptions, Contender, Endpoint } from './contender.js';
+import { launchNode } from '../launch.js';
+import type { ConnectOptions, Connection, Endpoint, JavaScriptContender } from './contender.js';
 
 /** What differs between two ways of using `node:net`. */
 interface NetVariant {
@@ -15,16 +16,19 @@ interface NetVariant {
 }
 
 /** Makes a contender out of `node:net` as it comes, with its default options. */
-export function netContender(variant: NetVariant): Contender {
+export function netContender(variant: NetVariant): JavaScriptContender {
   const { address, ...description } = variant;
   return {
     ...description,
+    launch: launchNode,
     probe: () => ({}),
-    listen: (socketPath: string, onConnection: (connection: Duplex) => void) =>
+    listen: (socketPath: string, onConnection: (connection: Connection) => void) =>
       listening(net.createServer(onConnection), address(socketPath)),
     connect: connectNet,
-    listenHttp: (server: http.Server, socketPath: string) => listening(server, address(socketPath)),
-    connectHttp: connectNet,
+    http: {
+      listen: (server: http.Server, socketPath: string) => listening(server, address(socketPath)),
+      connect: connectNet,
+    },
     counters: () => ({}),
   };
 }

@@ -2,20 +2,20 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import type { Duplex } from 'node:stream';
 
-import { contenderById } from '../contenders/index.js';
+import type { Connection } from '../contenders/contender.js';
+import { javaScriptContenderById } from '../contenders/index.js';
 import type { MicroCase, MicroSuite } from './micro-suite.js';
 
 const MESSAGES = 64;
 const LENGTHS = [128, 4 * 1024];
 
 /** Two connected ends in this process. */
-async function connectedPair(contender: string): Promise<{ near: Duplex; far: Duplex }> {
-  const { listen, connect } = contenderById(contender);
+async function connectedPair(contender: string): Promise<{ near: Connection; far: Connection }> {
+  const { listen, connect } = javaScriptContenderById(contender);
   const socketPath = path.join(os.tmpdir(), `micro-${process.pid}-${contender}.sock`);
-  let accept: (connection: Duplex) => void;
-  const accepted = new Promise<Duplex>((resolve) => (accept = resolve));
+  let accept: (connection: Connection) => void;
+  const accepted = new Promise<Connection>((resolve) => (accept = resolve));
   const near = connect(await listen(socketPath, (connection) => accept(connection)));
   await once(near, 'connect');
   const far = await accepted;

@@ -1,5 +1,4 @@
-import type { Duplex } from 'node:stream';
-
+import type { Connection } from '../contenders/contender.js';
 import { Latency } from '../latency.js';
 import { checkPattern, patternAt } from '../pattern.js';
 
@@ -27,7 +26,7 @@ export class EchoConnection {
   private consume: (chunk: Buffer) => void = (chunk) => this.consumeTimed(chunk);
 
   constructor(
-    private readonly socket: Duplex,
+    private readonly socket: Connection,
     private readonly totals: EchoTotals,
     fail: (error: unknown) => void,
   ) {

@@ -73,6 +73,7 @@ export function echo(connections: number): Workload {
       ...(connections === 1 ? ['afunix-busy-poll'] : []),
     ],
     connections,
+    load: { pattern: 'echo', messageSize: MESSAGE_SIZE },
     secondsNeeded: ({ seconds }) => seconds,
     server: echoServer,
     client: echoClient,

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 
+import type { HttpContender, JavaScriptContender } from '../contenders/contender.js';
 import { Latency } from '../latency.js';
 import { openConnections } from '../open-connections.js';
 import { takeSample } from '../sample.js';
@@ -19,7 +20,7 @@ async function server(context: RoleContext): Promise<Role> {
     response.end(BODY);
   });
   httpServer.on('clientError', context.fail);
-  const endpoint = await context.contender.listenHttp(httpServer, context.socketPath);
+  const endpoint = await httpOf(context.contender).listen(httpServer, context.socketPath);
   return { endpoint, commands: steadyCommands({ sample: takeSample }) };
 }
 
@@ -63,7 +64,7 @@ async function client(context: RoleContext): Promise<Role> {
   }
 
   const connections = await openConnections(settings.connections, () =>
-    contender.connectHttp(endpoint),
+    httpOf(contender).connect(endpoint),
   );
   const requests = connections.map(drive);
 
@@ -91,6 +92,11 @@ async function client(context: RoleContext): Promise<Role> {
       },
     }),
   };
+}
+
+function httpOf({ id, http }: JavaScriptContender): HttpContender {
+  if (!http) throw new Error(`${id} does not run under node:http`);
+  return http;
 }
 
 /** An unmodified `http.Server`; the client is the same for every server on a Unix socket. */

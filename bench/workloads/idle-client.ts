@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
 
+import type { Connection } from '../contenders/contender.js';
 import { openConnections } from '../open-connections.js';
 import { patternAt } from '../pattern.js';
 import { MESSAGE_SIZE } from './echo-connection.js';
@@ -10,7 +10,7 @@ import { endpointOf, type Role, type RoleContext } from './workload.js';
 export async function idleClient(context: RoleContext): Promise<Role> {
   const { contender } = context;
   const endpoint = endpointOf(context);
-  const connections: Duplex[] = [];
+  const connections: Connection[] = [];
 
   async function connect(count: number): Promise<void> {
     const opened = await openConnections(count, () => contender.connect(endpoint));

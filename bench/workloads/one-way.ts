@@ -1,7 +1,6 @@
 import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
 
-import type { Contender, Endpoint } from '../contenders/contender.js';
+import type { Connection, Endpoint, JavaScriptContender } from '../contenders/contender.js';
 import { checkPattern, patternAt } from '../pattern.js';
 import { takeSample } from '../sample.js';
 import { measureSteady, steadyCommands } from './steady.js';
@@ -28,7 +27,7 @@ const BURST = 1_024;
 
 /** Writes until told to wait, waits for 'drain', and so on. */
 function writeSteadily(
-  connection: Duplex,
+  connection: Connection,
   size: number,
 ): { start(): void; stop(): Promise<number> } {
   const message = patternAt(0, size);
@@ -57,15 +56,15 @@ function writeSteadily(
 }
 
 /** Writes a known sequence in messages of `size`, minding backpressure. */
-async function writePattern(connection: Duplex, size: number): Promise<void> {
+async function writePattern(connection: Connection, size: number): Promise<void> {
   for (let offset = 0; offset < verifiedBytes(size); offset += size) {
     if (!connection.write(patternAt(offset, size))) await once(connection, 'drain');
   }
 }
 
 async function writer(context: RoleContext, size: number): Promise<Role> {
-  let accepted: (connection: Duplex) => void;
-  const connection = new Promise<Duplex>((resolve) => (accepted = resolve));
+  let accepted: (connection: Connection) => void;
+  const connection = new Promise<Connection>((resolve) => (accepted = resolve));
   const endpoint = await context.contender.listen(context.socketPath, (socket) => {
     socket.on('error', context.fail);
     accepted(socket);
@@ -87,11 +86,11 @@ async function writer(context: RoleContext, size: number): Promise<Role> {
  * any; the bytes are only lent to `consume`.
  */
 function connectReader(
-  contender: Contender,
+  contender: JavaScriptContender,
   endpoint: Endpoint,
   size: number,
   consume: (bytes: Buffer) => void,
-): Duplex {
+): Connection {
   if (contender.reads === 'data') return contender.connect(endpoint).on('data', consume);
   function callback(bytesRead: number, buffer: Buffer): boolean {
     consume(bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead));
@@ -154,6 +153,7 @@ export function oneWay(label: string, size: number): Workload {
         ? ['net-tcp', 'net-unix', 'afunix', 'afunix-epoll']
         : ['net-tcp', 'net-unix', 'net-unix-onread', 'afunix', 'afunix-epoll', 'afunix-onread'],
     connections: 1,
+    load: { pattern: 'one-way', messageSize: size },
     secondsNeeded: ({ seconds }) => seconds,
     server: (context) => writer(context, size),
     client: (context) => reader(context, size),

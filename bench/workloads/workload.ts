@@ -1,5 +1,5 @@
 import type { Child } from '../child.js';
-import type { Contender, Endpoint } from '../contenders/contender.js';
+import type { Endpoint, JavaScriptContender } from '../contenders/contender.js';
 import type { Unit } from '../units.js';
 
 /** Numbers measured in one cell, by name. */
@@ -24,13 +24,15 @@ export interface OpenRequest {
   contender: string;
   settings: Settings;
   socketPath: string;
+  /** For programs that are not JavaScript: the workload as they know it. */
+  load?: Load;
   /** Where the server listens; the client gets it. */
   endpoint?: Endpoint;
 }
 
 /** The same, inside the process. */
 export interface RoleContext extends Omit<OpenRequest, 'contender'> {
-  contender: Contender;
+  contender: JavaScriptContender;
   /** Reports an error that no command is waiting for. */
   fail(error: unknown): void;
 }
@@ -60,6 +62,12 @@ export interface Row {
   compared: boolean;
 }
 
+/** A workload in a form that programs in any language can be told. */
+export interface Load {
+  pattern: 'echo' | 'one-way';
+  messageSize: number;
+}
+
 export interface Workload {
   readonly id: string;
   readonly description: string;
@@ -68,6 +76,7 @@ export interface Workload {
   readonly contenders: readonly string[];
   /** Connections it would like to have. */
   readonly connections: number;
+  readonly load?: Load;
   /** Options for `node`, where its defaults would drown what is measured. */
   readonly nodeOptions?: readonly string[];
   /** Seconds that `measure` takes after the warm-up. */
