@@ -14,6 +14,8 @@ export interface Options {
   seed: number;
   workloads: readonly Workload[];
   contenders: readonly string[];
+  /** Contenders that are left out because nobody asked for them. */
+  leftOut: readonly string[];
   json: string | undefined;
   list: boolean;
   help: boolean;
@@ -28,6 +30,7 @@ const QUICK = { rounds: 2, seconds: 0.3, warmUp: 0.4, idleSeconds: 0.5 };
 
 const accepted = {
   quick: { type: 'boolean' },
+  all: { type: 'boolean' },
   rounds: { type: 'string' },
   seconds: { type: 'string' },
   seed: { type: 'string' },
@@ -41,6 +44,7 @@ const accepted = {
 export const help = `Usage: npm run bench -- [options]
 
   --quick            ${QUICK.rounds} short rounds instead of ${FULL.rounds}
+  --all              also the contenders that are not JavaScript or not Node, where they can be had
   --rounds N         rounds; in each, every contender runs every workload once
   --seconds S        seconds measured per cell
   --filter TEXT      only workloads whose name contains TEXT (may be repeated)
@@ -62,7 +66,7 @@ export function parseOptions(args: string[]): Options {
     idleSeconds: defaults.idleSeconds,
     seed: positive('seed', values.seed, randomInt(1, 2 ** 32), Number.isInteger),
     workloads: selectWorkloads(values.filter ?? []),
-    contenders: selectContenders(values.contender ?? []),
+    ...selectContenders(values.contender ?? [], values.all ?? false),
     json: values.json,
     list: values.list ?? false,
     help: values.help ?? false,
@@ -114,12 +118,15 @@ function selectWorkloads(filters: string[]): readonly Workload[] {
   return workloads.filter(({ id }) => filters.some((filter) => id.includes(filter)));
 }
 
-function selectContenders(names: string[]): readonly string[] {
+function selectContenders(names: string[], all: boolean): Pick<Options, 'contenders' | 'leftOut'> {
   const known = contenders.map(({ id }) => id);
   for (const name of names) {
     if (!known.includes(name)) throw unknown('contender', name, known);
   }
-  return names.length === 0 ? known : known.filter((id) => names.includes(id));
+  if (names.length > 0)
+    return { contenders: known.filter((id) => names.includes(id)), leftOut: [] };
+  const leftOut = all ? [] : contenders.filter(({ onRequest }) => onRequest).map(({ id }) => id);
+  return { contenders: known.filter((id) => !leftOut.includes(id)), leftOut };
 }
 
 function unknown(kind: string, name: string, known: readonly string[]): UsageError {

@@ -14,11 +14,14 @@ export interface Probed {
 }
 
 /** Asks each contender that is wanted, in a process of its own, whether it can run here. */
-export async function probeContenders({ contenders, workloads }: Options): Promise<Probed> {
+export async function probeContenders(options: Options): Promise<Probed> {
+  const { contenders, leftOut, workloads } = options;
+  const concerned = (id: string): boolean =>
+    workloads.some((workload) => workload.contenders.includes(id));
   const records: Record<string, unknown> = {};
   const unusable = new Map<string, string[]>();
   for (const id of contenders) {
-    if (!workloads.some((workload) => workload.contenders.includes(id))) continue;
+    if (!concerned(id)) continue;
     try {
       records[id] = await probe(id);
     } catch (error) {
@@ -27,6 +30,10 @@ export async function probeContenders({ contenders, workloads }: Options): Promi
     }
   }
   const notices = [...unusable].map(([reason, ids]) => `${ids.join(', ')} did not run: ${reason}`);
+  const unasked = leftOut.filter(concerned);
+  if (unasked.length > 0) {
+    notices.push(`${unasked.join(', ')} did not run: they do with --all, which takes longer`);
+  }
   return { usable: new Set(Object.keys(records)), records, notices };
 }
 

@@ -1,4 +1,4 @@
-// Runs clang-tidy over the addon's sources and the C++ tests, or over the files named.
+// Runs clang-tidy over the addon's sources, the C++ tests and the benchmark's, or over the files named.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -43,7 +43,7 @@ function tidy(file, compilerFlags) {
 }
 
 const named = process.argv.slice(2);
-const files = (named.length > 0 ? named : ['native', 'test/native'].flatMap(filesUnder)).filter(
+const files = (named.length > 0 ? named : ['native', 'test/native', 'bench/native'].flatMap(filesUnder)).filter(
   (file) => file.endsWith('.cc'),
 );
 

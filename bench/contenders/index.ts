@@ -1,5 +1,6 @@
 import { afunix, afunixBothEnds, afunixBusyPoll, afunixEpoll, afunixOnread } from './afunix.js';
 import type { Contender, JavaScriptContender } from './contender.js';
+import { cppEpoll, cppSpin, cppUring } from './cpp.js';
 import { netTcp } from './net-tcp.js';
 import { netUnix, netUnixOnread } from './net-unix.js';
 
@@ -15,7 +16,12 @@ const javaScriptContenders: readonly JavaScriptContender[] = [
 ];
 
 /** Every contender, in the order of the table. */
-export const contenders: readonly Contender[] = [...javaScriptContenders];
+export const contenders: readonly Contender[] = [
+  ...javaScriptContenders,
+  cppEpoll,
+  cppUring,
+  cppSpin,
+];
 
 export function contenderById(id: string): Contender {
   return byId(contenders, id);

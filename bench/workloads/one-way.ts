@@ -148,10 +148,15 @@ export function oneWay(label: string, size: number): Workload {
         compared: true,
       },
     ],
-    contenders:
-      size < ONREAD_FROM
-        ? ['net-tcp', 'net-unix', 'afunix', 'afunix-epoll']
-        : ['net-tcp', 'net-unix', 'net-unix-onread', 'afunix', 'afunix-epoll', 'afunix-onread'],
+    contenders: [
+      'net-tcp',
+      'net-unix',
+      ...(size < ONREAD_FROM ? [] : ['net-unix-onread']),
+      'afunix',
+      'afunix-epoll',
+      ...(size < ONREAD_FROM ? [] : ['afunix-onread']),
+      'cpp-epoll',
+    ],
     connections: 1,
     load: { pattern: 'one-way', messageSize: size },
     secondsNeeded: ({ seconds }) => seconds,

@@ -1,0 +1,48 @@
+import { readdirSync } from 'node:fs';
+import * as path from 'node:path';
+
+import { buildOnce } from '../build.js';
+import { packageRoot } from '../environment.js';
+import { programContender } from './program.js';
+
+const sources = path.join(packageRoot, 'bench/native');
+const headers = path.join(packageRoot, 'native');
+
+/** All of `bench/native` as one program; its argument says which contender it is. */
+function build(): string {
+  const [compiler, ...options] = (process.env.CXX ?? 'c++').split(/\s+/).filter(Boolean);
+  return buildOnce({
+    output: 'native',
+    dependsOn: [sources, path.join(headers, 'posix')],
+    command: (output) => [
+      compiler,
+      ...options,
+      ...['-std=c++20', '-O2', '-fno-exceptions', '-pthread'],
+      `-I${headers}`,
+      ...readdirSync(sources)
+        .filter((file) => file.endsWith('.cc'))
+        .map((file) => path.join(sources, file)),
+      '-o',
+      output,
+    ],
+    without: 'there is no C++ compiler here (c++, or what CXX says)',
+  });
+}
+
+export const cppEpoll = programContender({
+  id: 'cpp-epoll',
+  title: 'C++, epoll',
+  command: () => [build(), 'epoll'],
+});
+
+export const cppUring = programContender({
+  id: 'cpp-uring',
+  title: 'C++, io_uring',
+  command: () => [build(), 'uring'],
+});
+
+export const cppSpin = programContender({
+  id: 'cpp-spin',
+  title: 'C++, spinning',
+  command: () => [build(), 'spin'],
+});
