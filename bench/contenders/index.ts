@@ -1,8 +1,11 @@
 import { afunix, afunixBothEnds, afunixBusyPoll, afunixEpoll, afunixOnread } from './afunix.js';
+import { bun } from './bun.js';
 import type { Contender, JavaScriptContender } from './contender.js';
 import { cppEpoll, cppSpin, cppUring } from './cpp.js';
+import { deno } from './deno.js';
 import { netTcp } from './net-tcp.js';
 import { netUnix, netUnixOnread } from './net-unix.js';
+import { nodeUnixSocket } from './node-unix-socket.js';
 
 const javaScriptContenders: readonly JavaScriptContender[] = [
   netTcp,
@@ -13,6 +16,9 @@ const javaScriptContenders: readonly JavaScriptContender[] = [
   afunixOnread,
   afunixBusyPoll,
   afunixBothEnds,
+  nodeUnixSocket,
+  bun,
+  deno,
 ];
 
 /** Every contender, in the order of the table. */

@@ -155,6 +155,8 @@ export function oneWay(label: string, size: number): Workload {
       'afunix',
       'afunix-epoll',
       ...(size < ONREAD_FROM ? [] : ['afunix-onread']),
+      'bun',
+      'deno',
       'cpp-epoll',
     ],
     connections: 1,
