@@ -3,6 +3,7 @@ import { bun } from './bun.js';
 import type { Contender, JavaScriptContender } from './contender.js';
 import { cppEpoll, cppSpin, cppUring } from './cpp.js';
 import { deno } from './deno.js';
+import { go } from './go.js';
 import { netTcp } from './net-tcp.js';
 import { netUnix, netUnixOnread } from './net-unix.js';
 import { nodeUnixSocket } from './node-unix-socket.js';
@@ -24,6 +25,7 @@ const javaScriptContenders: readonly JavaScriptContender[] = [
 /** Every contender, in the order of the table. */
 export const contenders: readonly Contender[] = [
   ...javaScriptContenders,
+  go,
   cppEpoll,
   cppUring,
   cppSpin,

@@ -74,6 +74,7 @@ export function echo(connections: number): Workload {
       'node-unix-socket',
       'bun',
       'deno',
+      'go',
       'cpp-epoll',
       'cpp-uring',
       ...(connections === 1 ? ['cpp-spin'] : []),

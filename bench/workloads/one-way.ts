@@ -157,6 +157,7 @@ export function oneWay(label: string, size: number): Workload {
       ...(size < ONREAD_FROM ? [] : ['afunix-onread']),
       'bun',
       'deno',
+      'go',
       'cpp-epoll',
     ],
     connections: 1,
