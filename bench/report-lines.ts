@@ -1,9 +1,10 @@
 import colors from 'picocolors';
 
+import type { Contender } from './contenders/contender.js';
 import { contenderById } from './contenders/index.js';
 import type { Results } from './results.js';
 import { summarise, summariseRatios, type ByRound, type Summary } from './statistics.js';
-import { targets } from './targets.js';
+import { targets, type Target } from './targets.js';
 import { formatSeconds, formatValue } from './units.js';
 import type { Row, Workload } from './workloads/workload.js';
 
@@ -34,20 +35,19 @@ export function contenderLine(
   if (value === undefined) return undefined;
 
   const contender = contenderById(id);
-  const ratios = new Map<string, Summary>();
-  for (const baseline of row.compared ? contender.baselines : []) {
-    const ratio = summariseRatios(
-      metric(headline.metric),
-      metric(headline.metric, baseline),
-      headline.better,
-    );
-    if (ratio) ratios.set(baseline, ratio);
-  }
+  const comparisons = comparisonsOf(row, contender).flatMap((comparison) => {
+    const { against, latency } = comparison;
+    const [name, better] = latency
+      ? ([`latency.${latency}`, 'lower'] as const)
+      : ([headline.metric, headline.better] as const);
+    const ratio = summariseRatios(metric(name), metric(name, against), better);
+    return ratio ? [{ ...comparison, ratio }] : [];
+  });
   return [
     contender.title,
     formatValue(value, headline.unit),
-    [...ratios].map(([baseline, ratio]) => formatRatio(baseline, ratio)).join('\n'),
-    formatGoal(row, id, ratios),
+    comparisons.map(formatRatio).join('\n'),
+    comparisons.map(formatGoal).join('\n'),
     formatNanoseconds(median('latency.p50')),
     formatNanoseconds(median('latency.p99')),
     formatCpu(median('cpuPerOperation'), median('serverCpuPerOperation')),
@@ -69,18 +69,40 @@ function metricByRound(
   return values;
 }
 
-function formatRatio(baseline: string, { median, min, max }: Summary): string {
-  const text = `${median.toFixed(2)} (${min.toFixed(2)}..${max.toFixed(2)})`;
-  return baseline === 'net-unix' ? text : `${text} of ${baseline}`;
+/** What one contender is compared with, and what that is to show. */
+interface Comparison {
+  against: string;
+  latency?: Target['latency'];
+  atLeast?: number;
 }
 
-function formatGoal(row: Row, contender: string, ratios: ReadonlyMap<string, Summary>): string {
-  const goal = targets.find((target) => target.row === row.id && target.contender === contender);
-  const ratio = goal && ratios.get(goal.against);
-  if (!goal || !ratio) return NOTHING;
-  if (ratio.median >= goal.atLeast) return colors.green(`${goal.atLeast} reached`);
-  if (ratio.max >= goal.atLeast) return colors.yellow(`${goal.atLeast} unclear`);
-  return colors.red(`${goal.atLeast} missed`);
+/** The baselines of the contender, and whatever else a goal names. */
+function comparisonsOf(row: Row, { id, baselines }: Contender): Comparison[] {
+  if (!row.compared) return [];
+  const goals = targets.filter((target) => target.row === row.id && target.contender === id);
+  const isBaseline = ({ against, latency }: Target): boolean =>
+    latency === undefined && baselines.includes(against);
+  return [
+    ...baselines.map(
+      (against) =>
+        goals.find((goal) => isBaseline(goal) && goal.against === against) ?? { against },
+    ),
+    ...goals.filter((goal) => !isBaseline(goal)),
+  ];
+}
+
+function formatRatio({ against, latency, ratio }: Comparison & { ratio: Summary }): string {
+  const text = `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}..${ratio.max.toFixed(2)})`;
+  if (latency) return `${text} of ${against}, ${latency}`;
+  return against === 'net-unix' ? text : `${text} of ${against}`;
+}
+
+function formatGoal({ atLeast, ratio }: Comparison & { ratio: Summary }): string {
+  if (atLeast === undefined) return NOTHING;
+  const goal = Number(atLeast.toFixed(2));
+  if (ratio.median >= atLeast) return colors.green(`${goal} reached`);
+  if (ratio.max >= atLeast) return colors.yellow(`${goal} unclear`);
+  return colors.red(`${goal} missed`);
 }
 
 function formatNanoseconds(value: number | undefined): string {
