@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import * as path from 'node:path';
 
@@ -29,7 +30,9 @@ export function buildOnce(build: Build): string {
 
 function attempt({ output, dependsOn, command, environment, without }: Build): string | Error {
   const folder = path.join(packageRoot, '.build/bench/programs');
-  const program = path.join(folder, output);
+  // Another compiler or other options make another program.
+  const recipe = createHash('sha256').update(command('').join('\n')).digest('hex').slice(0, 12);
+  const program = path.join(folder, `${output}-${recipe}`);
   if (modified(program) > Math.max(...dependsOn.map(newestIn))) return program;
   mkdirSync(folder, { recursive: true });
   // Two runs may build at the same time, and one of them must not start what is half written.

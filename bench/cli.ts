@@ -51,7 +51,9 @@ function listing(): string {
     'Workloads:',
     ...workloads.map(({ id, description }) => line(id, description)),
     'Contenders:',
-    ...contenders.map(({ id, title }) => line(id, title)),
+    ...contenders.map(({ id, title, onRequest }) =>
+      line(id, onRequest ? `${title} (with --all)` : title),
+    ),
   ].join('\n');
 }
 

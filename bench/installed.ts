@@ -9,6 +9,9 @@ import { packageRoot } from './environment.js';
 const FOLDER = '.cache/bench';
 const modules = path.join(packageRoot, FOLDER, 'node_modules');
 
+/** Where programs were found in this run. */
+const found = new Map<string, string>();
+
 function notInstalled(name: string): Error {
   return new Error(`${name} is not installed (npm install --prefix ${FOLDER} ${name})`);
 }
@@ -19,15 +22,18 @@ function notInstalled(name: string): Error {
  * its install script was allowed to run.
  */
 export function findProgram(name: string, scope: string, binary: string): string {
+  const known = found.get(name);
+  if (known !== undefined) return known;
   const platforms = entriesOf(path.join(modules, scope));
   const candidates = [
     ...platforms.map((platform) => path.join(modules, scope, platform, binary)),
     path.join(modules, '.bin', name),
     name,
   ];
-  const found = candidates.find((file) => works(file));
-  if (found === undefined) throw notInstalled(name);
-  return found;
+  const file = candidates.find(works);
+  if (file === undefined) throw notInstalled(name);
+  found.set(name, file);
+  return file;
 }
 
 /** Loads a package for Node. */

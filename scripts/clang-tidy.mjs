@@ -43,9 +43,9 @@ function tidy(file, compilerFlags) {
 }
 
 const named = process.argv.slice(2);
-const files = (named.length > 0 ? named : ['native', 'test/native', 'bench/native'].flatMap(filesUnder)).filter(
-  (file) => file.endsWith('.cc'),
-);
+const files = (
+  named.length > 0 ? named : ['native', 'test/native', 'bench/native'].flatMap(filesUnder)
+).filter((file) => file.endsWith('.cc'));
 
 if (!works('clang-tidy')) {
   const message = `clang-tidy is not installed: ${files.length} C++ files not looked at`;
