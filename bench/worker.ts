@@ -52,4 +52,5 @@ async function answer({ id, command, argument }: Call): Promise<void> {
 createInterface(process.stdin)
   .on('line', (line) => void answer(JSON.parse(line) as Call))
   .on('close', () => process.exit());
+process.stdout.on('error', () => process.exit()); // The runner is gone.
 process.on('uncaughtException', fail);
