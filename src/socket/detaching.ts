@@ -1,5 +1,5 @@
 /** A socket that gives up its descriptor: to another thread, to another process, to `net`. */
-import nodeNet from 'node:net';
+import type nodeNet from 'node:net';
 import { Descriptor } from '../descriptor';
 import { engine, flush } from '../engine/engine';
 import { codedError, errnoException } from '../errors';

@@ -141,14 +141,14 @@ test('info.offset is where the data begins that they came with', async (t) => {
   await send(one, [open(t, 'a')], '678');
   const { descriptors, info } = await came;
   assert.deepEqual(info, { offset: 5 });
-  contentOf(descriptors[0] as Descriptor);
+  contentOf(descriptors[0]);
 });
 
 test('on a server, and on a client of it', async (t) => {
   const address = freshPath(t);
   const server = net.createServer({ maxDescriptors: 1 }, (peer) => {
     peer.on('descriptors', ([descriptor]: Descriptor[]) => {
-      peer.sendDescriptors([descriptor as Descriptor], 'back', () => descriptor?.close());
+      peer.sendDescriptors([descriptor], 'back', () => descriptor?.close());
     });
     peer.resume();
   });
@@ -158,7 +158,7 @@ test('on a server, and on a client of it', async (t) => {
   const came = arrival(client.resume());
   await send(client, [open(t, 'there and back')], 'x');
   const { descriptors } = await came;
-  assert.equal(contentOf(descriptors[0] as Descriptor), 'there and back');
+  assert.equal(contentOf(descriptors[0]), 'there and back');
   client.destroy();
   server.close();
 });
@@ -171,7 +171,7 @@ test('before connect they wait with the data', async (t) => {
   client.sendDescriptors([open(t, 'early')], 'x');
   const [peer] = (await once(server, 'connection')) as [Socket];
   const { descriptors } = await arrival(peer.resume());
-  assert.equal(contentOf(descriptors[0] as Descriptor), 'early');
+  assert.equal(contentOf(descriptors[0]), 'early');
   client.destroy();
   server.close();
 });
@@ -200,7 +200,7 @@ test('onread: the data goes into its buffer, the descriptors come all the same',
   });
   const { descriptors } = await arrival(client);
   await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(contentOf(descriptors[0] as Descriptor), 'a');
+  assert.equal(contentOf(descriptors[0]), 'a');
   assert.deepEqual(texts, ['hello']);
   client.destroy();
   server.close();
@@ -236,7 +236,9 @@ test('a socket that takes none: its data comes, they don’t, and nothing stays 
   }
   one.destroy();
   other.destroy();
-  await Promise.all([one, other].map((socket) => socket.closed || once(socket, 'close')));
+  await Promise.all(
+    [one, other].map(async (socket) => socket.closed || (await once(socket, 'close'))),
+  );
   assert.deepEqual(
     Object.keys(grown(before, takeCensus())).filter((kind) => kind === 'socket'),
     [],
@@ -286,7 +288,7 @@ test('more open ones than maxOpenDescriptors: the new ones are closed, the conne
   for (const descriptor of kept) descriptor.close();
 });
 
-test('no room for them in this process: EMFILE after the data, with a hint, and nothing half open', async (t) => {
+test('no room for them in this process: EMFILE after the data, with a hint, and nothing half open', async () => {
   const program = `
     const net = require(${JSON.stringify(require.resolve('afunix'))});
     const fs = require('node:fs');
@@ -320,7 +322,6 @@ test('no room for them in this process: EMFILE after the data, with a hint, and 
   child.stderr.pipe(process.stderr);
   await once(child, 'close');
   assert.match(output, /^data EMFILE .*no room/);
-  void t;
 });
 
 for (const [what, given, code] of [
@@ -392,7 +393,7 @@ test('destroyed with descriptors that wait for room: none stays open', async (t)
   assert.deepEqual(grown(before, takeCensus()), {});
 });
 
-test('received ones that a listener throws away, or throws over, are closed with a warning when collected', async (t) => {
+test('received ones that a listener throws away, or throws over, are closed with a warning when collected', async () => {
   const program = `
     const net = require(${JSON.stringify(require.resolve('afunix'))});
     const fs = require('node:fs');
@@ -422,7 +423,6 @@ test('received ones that a listener throws away, or throws over, are closed with
   child.stderr.resume();
   await once(child, 'close');
   assert.equal(output.trim(), 'all closed');
-  void t;
 });
 
 test(`${long ? '100,000' : '5,000'} passed, and not one is left open`, async (t) => {
