@@ -1,0 +1,198 @@
+// Descriptors that travel with data, and the descriptor of a connection that is given up.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "engine/budgets.h"
+#include "engine_rig.h"
+#include "posix/ancillary.h"
+#include "posix/message.h"
+#include "posix/socket.h"
+#include "support.h"
+
+namespace afunix::engine {
+namespace {
+
+using posix::Fd;
+using test::Bytes;
+using test::EngineRig;
+using Kind = CompletionKind;
+
+// Sends `count` copies of a descriptor along with `text`.
+void SendWith(const Fd& peer, std::string_view text, size_t count) {
+  const std::vector<int> descriptors(count, STDIN_FILENO);
+  posix::AncillaryWriter control;
+  CHECK_OK(control.AddDescriptors(descriptors));
+  const iovec part = test::Part(text);
+  const auto sent = posix::SendMessage(peer.get(), {&part, 1}, control.bytes());
+  CHECK_OK(sent);
+}
+
+EngineRig::Connection Taking(EngineRig& rig, size_t most) {
+  auto connection = rig.Make(EngineRig::Origin::kAdopted);
+  CHECK_OK(rig.engine().SetMaxDescriptors(connection.handle, most));
+  rig.ReadStart(connection.handle);
+  return connection;
+}
+
+TEST("descriptors are told before the data that they came with, and claimed once") {
+  EngineRig rig;
+  auto connection = Taking(rig, 4);
+  SendWith(connection.peer, "hello", 3);
+  std::vector<test::Event> events;
+  CHECK(rig.RunUntil([&] {
+    events = rig.Round(1000);
+    return !events.empty();
+  }));
+  REQUIRE(events.size() == 2);
+  CHECK(events[0].kind == Kind::kDescriptors);
+  CHECK_EQ(events[0].result, 3);
+  CHECK_EQ(events[1].bytes, "hello");
+  for (int i = 0; i < 3; ++i) {
+    const Fd claimed = rig.engine().ClaimDescriptor(static_cast<size_t>(events[0].offset + i));
+    CHECK(test::SameFile(claimed.get(), STDIN_FILENO));
+    CHECK((::fcntl(claimed.get(), F_GETFD) & FD_CLOEXEC) != 0);
+    CHECK(!rig.engine().ClaimDescriptor(static_cast<size_t>(events[0].offset + i)).valid());
+  }
+}
+
+TEST("what nobody claims is closed by the next collection, and by the engine's end") {
+  const size_t before = test::OpenDescriptorCount();
+  {
+    EngineRig rig;
+    auto connection = Taking(rig, 4);
+    rig.Settle();
+    const size_t idle = test::OpenDescriptorCount();
+    SendWith(connection.peer, "x", 4);
+    (void)rig.Await(connection.handle, Kind::kDescriptors);
+    rig.Settle();
+    (void)rig.Round();
+    CHECK_EQ(test::OpenDescriptorCount(), idle);
+    CHECK(!rig.engine().ClaimDescriptor(0).valid());
+    SendWith(connection.peer, "x", 4);
+    (void)rig.Await(connection.handle, Kind::kDescriptors);
+  }
+  CHECK_EQ(test::OpenDescriptorCount(), before);
+}
+
+TEST("a message with more of them than are taken: all closed, the data told, then the error") {
+  EngineRig rig;
+  auto connection = Taking(rig, 2);
+  rig.Settle();
+  const size_t idle = test::OpenDescriptorCount();
+  SendWith(connection.peer, "too many", 3);
+  CHECK_EQ(rig.Await(connection.handle, Kind::kDescriptors).result, -E2BIG);
+  CHECK_EQ(rig.TakeReceived(connection.handle), "too many");
+  CHECK_EQ(test::OpenDescriptorCount(), idle);
+}
+
+TEST("bytes before and behind descriptors are read without waiting for more") {
+  EngineRig rig;
+  auto connection = Taking(rig, 2);
+  std::string expected;
+  for (int i = 0; i < 20; ++i) {
+    const std::string text = "message " + std::to_string(i) + ' ';
+    CHECK_OK(posix::Send(connection.peer.get(), Bytes(text)));
+    SendWith(connection.peer, text, 1);
+    expected += text + text;
+  }
+  CHECK(rig.RunUntil([&] { return rig.ReceivedSize(connection.handle) == expected.size(); }));
+  CHECK_EQ(rig.TakeReceived(connection.handle), expected);
+  CHECK_EQ(rig.Count(connection.handle, Kind::kDescriptors), 20u);
+}
+
+TEST("a collection tells no more descriptors than the table holds, and none is lost") {
+  EngineRig rig;
+  std::vector<EngineRig::Connection> connections;
+  constexpr size_t kEach = 60;
+  for (int i = 0; i < 20; ++i) {
+    connections.push_back(Taking(rig, kEach));
+    SendWith(connections.back().peer, "x", kEach);
+  }
+  size_t told = 0;
+  CHECK(rig.RunUntil([&] {
+    size_t now = 0;
+    for (const test::Event& event : rig.Round(1000)) {
+      CHECK(event.result > 0);
+      if (event.kind == Kind::kDescriptors) now += static_cast<size_t>(event.result);
+    }
+    CHECK(now <= kDescriptorCapacity);
+    told += now;
+    return told == connections.size() * kEach;
+  }));
+}
+
+TEST("descriptors leave with the first byte of the payload that they were attached to") {
+  EngineRig rig;
+  auto connection = rig.Make(EngineRig::Origin::kAdopted);
+  const std::array<int, 2> sent = {STDIN_FILENO, STDERR_FILENO};
+  CHECK_OK(rig.engine().AttachDescriptors(connection.handle, sent));
+  CHECK_EQ(rig.WritePayload(connection.handle, {"pay", "load"}), 0);
+  CHECK_EQ(rig.WritePayload(connection.handle, {"next"}), 0);
+
+  std::array<std::byte, 64> bytes;
+  alignas(cmsghdr) std::array<std::byte, 256> control;
+  const iovec part{bytes.data(), bytes.size()};
+  const auto received = posix::ReceiveMessage(connection.peer.get(), {&part, 1}, control);
+  REQUIRE_OK(received);
+  const std::span<const std::byte> brought(control);
+  const posix::AncillaryReader ancillary(brought.first(received.value().control_bytes));
+  CHECK_EQ(ancillary.descriptors().size(), 2u);
+  CHECK_EQ(test::Text(std::span(bytes).first(received.value().bytes)), "payload");
+  CHECK_EQ(test::Drain(connection.peer), "next");
+}
+
+TEST("wrong handles and numbers of descriptors are refused") {
+  EngineRig rig;
+  auto connection = rig.Make();
+  const std::vector<int> many(posix::kMaximumDescriptors + 1, STDIN_FILENO);
+  CHECK_ERROR(rig.engine().AttachDescriptors(connection.handle, {}), EINVAL);
+  CHECK_ERROR(rig.engine().AttachDescriptors(connection.handle, many), EINVAL);
+  CHECK_ERROR(rig.engine().AttachDescriptors(1000, std::span(many).first(1)), EBADF);
+  CHECK_ERROR(rig.engine().SetMaxDescriptors(connection.handle, many.size()), EINVAL);
+  CHECK_ERROR(rig.engine().SetMaxDescriptors(1000, 1), EBADF);
+  CHECK(!rig.engine().ClaimDescriptor(0).valid());
+  CHECK_EQ(rig.WritePayload(connection.handle, {test::Pattern(16 << 20)}), kPending);
+  CHECK_ERROR(rig.engine().AttachDescriptors(connection.handle, std::span(many).first(1)),
+              EALREADY);
+}
+
+TEST("a detached connection is given up with what was received and not told") {
+  for (const auto origin : test::kAllOrigins) {
+    EngineRig rig;
+    auto connection = rig.Make(origin);
+    rig.ReadStart(connection.handle);
+    const std::string text = test::Pattern(50'000);
+    CHECK_OK(posix::Send(connection.peer.get(), Bytes(text)));
+    rig.ReadStop(connection.handle);
+    const int number = rig.engine().DescriptorOf(connection.handle);
+    std::vector<std::byte> unread;
+    auto given = rig.engine().Detach(connection.handle, unread);
+    REQUIRE_OK(given);
+    CHECK_EQ(given.value().get(), number);
+    CHECK(std::string(test::Text(unread)) + test::Drain(given.value()) == text);
+    CHECK_EQ(rig.Await(connection.handle, Kind::kClosed).result, 0);
+    // It is nobody's but the caller's: the engine neither reads nor closes it.
+    CHECK_OK(posix::Send(connection.peer.get(), Bytes("more")));
+    rig.Settle();
+    CHECK_EQ(test::Drain(given.value()), "more");
+    CHECK_OK(posix::Send(given.value().get(), Bytes("answer")));
+    CHECK_EQ(test::Drain(connection.peer), "answer");
+  }
+}
+
+TEST("a connection with a write under way can't be detached, nor what is no connection") {
+  EngineRig rig;
+  auto connection = rig.Make();
+  CHECK_EQ(rig.WritePayload(connection.handle, {test::Pattern(16 << 20)}), kPending);
+  std::vector<std::byte> unread;
+  CHECK_ERROR(rig.engine().Detach(connection.handle, unread), EBUSY);
+  CHECK_ERROR(rig.engine().Detach(1000, unread), EBADF);
+}
+
+}  // namespace
+}  // namespace afunix::engine
