@@ -82,9 +82,10 @@ test('a process ends quietly with sockets, descriptors and waits of every kind',
     const { RawSocket, constants } = require('afunix/raw') as typeof import('afunix/raw');
     const [left, right] = RawSocket.socketpair('stream');
     left.sendmsg(Buffer.from('x'), { descriptors: [0, 1] });
-    right.recvmsg(Buffer.alloc(1), { descriptors: 2 });
+    const received = right.recvmsg(Buffer.alloc(1), { descriptors: 2 });
     void left.unref().poll(constants.POLLIN);
-    RawSocket.socket('seqpacket');
+    // Nobody closes them, and nobody collects them.
+    Reflect.set(globalThis, 'kept', [left, right, received, RawSocket.socket('seqpacket')]);
     process.on('exit', () => {
       left.send(Buffer.from('x'));
       void right.poll(constants.POLLIN);

@@ -245,6 +245,7 @@ test('where the table of descriptors is full, the survivors are closed and it is
       } catch (error) {
         say((error as { syscall?: string }).syscall);
       }
+      for (const socket of [left, right]) socket.close();
     },
     { descriptors: 80 },
   );
@@ -270,6 +271,7 @@ test('too many descriptors in flight are ETOOMANYREFS, with a hint', async (t) =
       }
       while (right.recv(Buffer.alloc(1)) > 0);
       say(left.sendmsg(Buffer.from('x'), { descriptors }));
+      for (const socket of [left, right]) socket.close();
     },
     { descriptors: 100 },
   );
