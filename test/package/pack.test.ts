@@ -91,7 +91,7 @@ describe('the package', () => {
       fs.readFileSync(path.join(installed, 'package.json'), 'utf8'),
     ) as { version: string; main: string; types: string; exports: unknown; bin?: unknown };
     const targets = JSON.stringify([manifest.main, manifest.types, manifest.exports, manifest.bin])
-      .match(/\.\/[^"]+/g)!
+      .match(/\.\/[^"]+\.\w+/g)!
       .map((file) => path.normalize(file));
     const prebuilt = packed.filter((file) => file.startsWith('prebuilds/'));
     assert.equal(prebuilt.length, 1);
@@ -149,12 +149,14 @@ describe('the package', () => {
   test('types resolve for import and for require under NodeNext', () => {
     const program = (takeIn: string): string => `
       import { Duplex } from 'node:stream';
+      import { RawSocket } from 'afunix/raw';
       ${takeIn}
       const server: net.Server = net.createServer((socket) => { socket.end(); });
       const duplex: Duplex = net.connect({ path: '/run/x.sock' }, () => {});
       // @ts-expect-error types that are really there refuse this
       net.connect({ path: 1 });
-      export { server, duplex };
+      const raw: number = RawSocket.socket('stream').fd;
+      export { server, duplex, raw };
     `;
     fs.writeFileSync(path.join(project, 'esm.mts'), program("import * as net from 'afunix';"));
     fs.writeFileSync(path.join(project, 'cjs.cts'), program("import net = require('afunix');"));
