@@ -1,21 +1,14 @@
 /**
- * Descriptor: an open descriptor and the duty to close it. It knows nothing of what the descriptor is for; the casts give it to
- * somebody who does.
+ * Descriptor: an open descriptor and the duty to close it. It knows nothing of what the descriptor is for; the casts, in
+ * descriptor-casts.ts, give it to somebody who does.
  */
-import fs from 'node:fs';
-import nodeNet from 'node:net';
 import { errnoException } from './errors';
-import { checkDescriptor, requireAddon } from './raw/checks';
-import * as net from './net';
-import type { ServerOptions } from './server/options';
-import type { ConnectionListener } from './server/server';
-import type { SocketOptions } from './socket/options';
+import { checkDescriptor, requireAddon } from './checks';
 
 const EBADF = -9;
-/** What `describe` says of AF_UNIX stream sockets. */
-const CONNECTED_STREAM = 1;
-const LISTENING_STREAM = 0x101;
-const EPROTOTYPE = -91;
+
+/** The kernel's SCM_MAX_FD: as many as one message can bring. */
+export const MAXIMUM_DESCRIPTORS = 253;
 
 /** Whose owner is gone: nobody else can close it any more. */
 const unclaimed = new FinalizationRegistry<number>((fd) => {
@@ -25,9 +18,6 @@ const unclaimed = new FinalizationRegistry<number>((fd) => {
     code: 'AFUNIX_UNCLAIMED_DESCRIPTOR',
   });
 });
-
-type ReadStreamOptions = Exclude<Parameters<typeof fs.createReadStream>[1], string | undefined>;
-type WriteStreamOptions = Exclude<Parameters<typeof fs.createWriteStream>[1], string | undefined>;
 
 export class Descriptor {
   #fd: number;
@@ -61,7 +51,8 @@ export class Descriptor {
 
   /** Gives the number up: whoever calls has to close it. EBADF if it is closed or taken already. */
   take(): number {
-    const fd = this.#open('take');
+    const fd = this.#fd;
+    if (fd === -1) throw errnoException(EBADF, 'take');
     this.#forget();
     requireAddon('Descriptor').disown(fd);
     return fd;
@@ -72,52 +63,14 @@ export class Descriptor {
    * @internal
    */
   move(): Descriptor {
-    const fd = this.#open('detach');
+    const fd = this.#fd;
+    if (fd === -1) throw errnoException(EBADF, 'detach');
     this.#forget();
     return new Descriptor(fd);
   }
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  /** A connected Unix stream socket becomes an afunix `Socket`. EPROTOTYPE if it is something else. */
-  toSocket(options: Omit<SocketOptions, 'fd'> = {}): net.Socket {
-    this.#expect(CONNECTED_STREAM, 'toSocket');
-    return new net.Socket({ ...options, fd: this.take() });
-  }
-
-  /** A listening Unix stream socket becomes an afunix `Server` that listens on it. EPROTOTYPE if it is something else. */
-  toServer(options: ServerOptions = {}, listener?: ConnectionListener): net.Server {
-    this.#expect(LISTENING_STREAM, 'toServer');
-    return net.createServer(options, listener).listen({ fd: this.take(), exclusive: true });
-  }
-
-  /** A connected stream socket, a TCP one too, or a pipe becomes a `net.Socket`. Throws what its constructor throws. */
-  toNetSocket(options: Omit<nodeNet.SocketConstructorOpts, 'fd'> = {}): nodeNet.Socket {
-    const socket = new nodeNet.Socket({ ...options, fd: this.#open('toNetSocket') });
-    this.take();
-    return socket;
-  }
-
-  /** `fs.createReadStream` over the descriptor, which closes it at its end. */
-  toReadStream(options: ReadStreamOptions = {}): fs.ReadStream {
-    return fs.createReadStream('', { ...options, fd: this.take() });
-  }
-
-  /** `fs.createWriteStream` over the descriptor, which closes it at its end. */
-  toWriteStream(options: WriteStreamOptions = {}): fs.WriteStream {
-    return fs.createWriteStream('', { ...options, fd: this.take() });
-  }
-
-  #open(what: string): number {
-    if (this.#fd === -1) throw errnoException(EBADF, what);
-    return this.#fd;
-  }
-
-  #expect(kind: number, what: string): void {
-    const found = requireAddon('Descriptor').describe(this.#open(what));
-    if (found !== kind) throw errnoException(found < 0 ? found : EPROTOTYPE, what);
   }
 
   #forget(): void {

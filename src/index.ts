@@ -2,6 +2,7 @@
 import nodeNet from 'node:net';
 import { native } from './binding';
 import { configure, configureFromEnvironment } from './configure';
+import './descriptor-casts';
 import { features, stats } from './features';
 import { connect, createConnection, createServer, Server, Socket } from './net';
 import { socketpair } from './socketpair';

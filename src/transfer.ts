@@ -3,9 +3,10 @@
  * passed on; what `transfer()` returns goes through `postMessage()` or `workerData`.
  */
 import { Descriptor } from './descriptor';
+import './descriptor-casts';
 import { engine } from './engine/engine';
 import { codedError, errnoException } from './errors';
-import { wrongType } from './raw/checks';
+import { wrongType } from './checks';
 import { listenerDescriptor, ServerMethods } from './server/methods';
 import type { ServerOptions } from './server/options';
 import type { ConnectionListener, Server } from './server/server';

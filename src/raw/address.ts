@@ -1,7 +1,7 @@
 /** Socket addresses: what a caller may say for one, and what the kernel tells. unix(7). */
 import { isAbstract, isPadded, LONGEST_NAME, type AbstractLength } from '../address';
 import { errnoException } from '../errors';
-import { wrongType, wrongValue } from './checks';
+import { wrongType, wrongValue } from '../checks';
 
 export interface RawAddress {
   readonly kind: 'unnamed' | 'pathname' | 'abstract';

@@ -2,7 +2,7 @@
  * The table that describes a batch: rows of four integers. Received: where in the memory, how many bytes lie there, how many the
  * message had, and MSG_TRUNC or MSG_CTRUNC. Sent: where, how many bytes, how many of them the kernel took; the last is unused.
  */
-import { outOfRange, wrongType } from './checks';
+import { outOfRange, wrongType } from '../checks';
 
 export const BATCH_COLUMNS = 4;
 

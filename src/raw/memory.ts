@@ -1,5 +1,5 @@
 /** Memory that a caller hands over for one call: any view or buffer, shared or not. */
-import { outOfRange, wrongType, wrongValue } from './checks';
+import { outOfRange, wrongType, wrongValue } from '../checks';
 import type { View } from './native';
 
 export type Memory = ArrayBuffer | SharedArrayBuffer | NodeJS.ArrayBufferView;

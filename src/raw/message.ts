@@ -1,8 +1,8 @@
 /** Messages with more than one part, or with more than bytes: what sendmsg is given, and what recvmsg tells. */
-import { Descriptor } from '../descriptor';
-import { checkInteger, LARGEST_INT, outOfRange, wrongType } from './checks';
+import { Descriptor, MAXIMUM_DESCRIPTORS } from '../descriptor';
+import { checkInteger, LARGEST_INT, outOfRange, wrongType } from '../checks';
 import { type Memory, viewOf } from './memory';
-import { MAXIMUM_DESCRIPTORS, MAXIMUM_PARTS, OUTCOME, type View } from './native';
+import { MAXIMUM_PARTS, OUTCOME, type View } from './native';
 
 export interface Credentials {
   /** 0 for a process in a pid namespace that cannot be seen from here. */

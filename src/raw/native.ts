@@ -83,7 +83,5 @@ export const OUTCOME = {
   firstDescriptor: 7,
 } as const;
 
-/** The kernel's SCM_MAX_FD. */
-export const MAXIMUM_DESCRIPTORS = 253;
 /** The kernel's UIO_MAXIOV: parts of a message, messages of a batch. */
 export const MAXIMUM_PARTS = 1024;

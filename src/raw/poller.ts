@@ -2,7 +2,7 @@
 import type { Descriptor } from '../descriptor';
 import { errnoException } from '../errors';
 import { constants } from './constants';
-import { requireAddon } from './checks';
+import { requireAddon } from '../checks';
 
 const { POLLERR, POLLHUP, POLLNVAL } = constants;
 

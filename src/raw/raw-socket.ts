@@ -2,7 +2,7 @@
  * RawSocket: the system calls themselves, synchronous and never waiting. What would have to wait says so by its result: −1
  * instead of a count, null instead of an object, false instead of true. Everything else that goes wrong is thrown.
  */
-import { Descriptor, descriptorOf } from '../descriptor';
+import { Descriptor, descriptorOf, MAXIMUM_DESCRIPTORS } from '../descriptor';
 import {
   decodeRawAddress,
   encodeRawAddress,
@@ -11,8 +11,8 @@ import {
   type RawAddressOptions,
 } from './address';
 import { badRow, rowsOf } from './batch';
-import { checkDescriptor, checkFlags, checkInteger, LARGEST_INT, requireAddon } from './checks';
-import { outOfRange, wrongValue } from './checks';
+import { checkDescriptor, checkFlags, checkInteger, LARGEST_INT, requireAddon } from '../checks';
+import { outOfRange, wrongValue } from '../checks';
 import { constants, type SocketOptionName } from './constants';
 import { failure, MESSAGE_OVERHEAD, messageTooLong } from './failure';
 import { checkPart, type Memory, viewOf } from './memory';
@@ -27,7 +27,7 @@ import {
   type SendMessageOptions,
   viewsOf,
 } from './message';
-import { MAXIMUM_DESCRIPTORS, MAXIMUM_PARTS, OUTCOME, type View } from './native';
+import { MAXIMUM_PARTS, OUTCOME, type View } from './native';
 import { Readiness } from './poller';
 import { optionCall } from './socket-option';
 

@@ -1,5 +1,5 @@
 /** Options of sockets, by name or by level and number. */
-import { checkInteger, LARGEST_INT, wrongValue } from './checks';
+import { checkInteger, LARGEST_INT, wrongValue } from '../checks';
 import { constants, SOCKET_OPTIONS, type SocketOptionName } from './constants';
 
 export interface OptionCall {

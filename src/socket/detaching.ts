@@ -1,5 +1,5 @@
 /** A socket that gives up its descriptor: to another thread, to another process, to `net`. */
-import type nodeNet from 'node:net';
+import nodeNet from 'node:net';
 import { Descriptor } from '../descriptor';
 import { engine, flush } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
@@ -48,7 +48,11 @@ export function toNetSocket(
   options: Omit<nodeNet.SocketConstructorOpts, 'fd'> = {},
 ): nodeNet.Socket {
   const { descriptor, head } = Reflect.apply(detach, this, []);
-  const socket = descriptor.toNetSocket({ allowHalfOpen: this.allowHalfOpen, ...options });
+  const socket = new nodeNet.Socket({
+    allowHalfOpen: this.allowHalfOpen,
+    ...options,
+    fd: descriptor.take(),
+  });
   if (head.length > 0) socket.unshift(head);
   return socket;
 }

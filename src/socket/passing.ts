@@ -3,11 +3,10 @@
  * with the first byte of what they are sent with, and a read never goes past them.
  */
 import { Duplex } from 'node:stream';
-import { Descriptor, descriptorOf } from '../descriptor';
+import { Descriptor, descriptorOf, MAXIMUM_DESCRIPTORS } from '../descriptor';
 import { engine, descriptorNumbers } from '../engine/engine';
 import { addHint, codedError, errnoException } from '../errors';
-import { checkInteger, wrongType, wrongValue } from '../raw/checks';
-import { MAXIMUM_DESCRIPTORS } from '../raw/native';
+import { checkInteger, wrongType, wrongValue } from '../checks';
 import type { SocketMethods } from './methods';
 import type { SocketOptions } from './options';
 

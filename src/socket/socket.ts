@@ -92,6 +92,7 @@ export class AcceptedOptions {
 
 /** What `describe` says of a connected stream socket. */
 const CONNECTED_STREAM = 1;
+const EPROTOTYPE = -91;
 
 /** Node's types leave two of the stream's options out. */
 interface StreamOptions extends DuplexOptions {
@@ -198,7 +199,9 @@ function from(
   const isDetached = typeof given === 'object' && 'descriptor' in given;
   const source = isDetached ? given.descriptor : given;
   const descriptor = typeof source === 'number' ? new Descriptor(source) : source;
-  const socket = descriptor.toSocket(options);
+  const kind = engine().describe(descriptor.fd);
+  if (kind !== CONNECTED_STREAM) throw errnoException(kind < 0 ? kind : EPROTOTYPE, 'from');
+  const socket = new Socket({ ...options, fd: descriptor.take() });
   if (isDetached && given.head.length > 0) socket.unshift(given.head);
   return socket;
 }

@@ -1,7 +1,7 @@
 /** Arguments that are wrong, told as Node tells them: which one, what it must be, what it was. */
 import util from 'node:util';
-import { missingBecause, native, type NativeBinding } from '../binding';
-import { codedError } from '../errors';
+import { missingBecause, native, type NativeBinding } from './binding';
+import { codedError } from './errors';
 
 function shown(value: unknown): string {
   try {
