@@ -4,6 +4,11 @@
  */
 import path from 'node:path';
 
+/** SOCK_STREAM and SOCK_SEQPACKET, as `describe` says them. */
+export const STREAM = 1;
+export const SEQPACKET = 5;
+export type SocketType = typeof STREAM | typeof SEQPACKET;
+
 /** Memory that both sides see; laid out by `engine/engine.ts`, kept by the addon. */
 export interface EngineMemory {
   readonly completions: Int32Array;
@@ -18,7 +23,19 @@ export interface EngineMemory {
   readonly payloads: (Uint8Array | Uint8Array[] | undefined)[];
 }
 
+/** Memory for messages; laid out by `seqpacket/memory.ts`, kept by the addon. */
+export interface MessageMemory {
+  /** What is received lies here until the next batch of events. */
+  readonly area: Uint8Array;
+  /** The table of received messages, column by column. */
+  readonly received: Int32Array;
+  /** The table of messages to send, column by column. */
+  readonly outgoing: Int32Array;
+}
+
 export interface NativeBinding {
+  /** Built for debugging. */
+  readonly debug: boolean;
   /**
    * Starts this thread's engine, on io_uring or on epoll; after a failure another kind can be tried. `dispatch` is called
    * with the number of rows in `completions`.
@@ -29,7 +46,12 @@ export interface NativeBinding {
   /** SOCK_* of an AF_UNIX socket, plus 0x100 if it listens; −errno otherwise (EAFNOSUPPORT, ENOTSOCK, EBADF). */
   describe(fd: number): number;
   /** A handle; a `kConnected` completion tells the outcome. */
-  connect(address: Uint8Array, padded: boolean, patienceMilliseconds: number): number;
+  connect(
+    address: Uint8Array,
+    padded: boolean,
+    patienceMilliseconds: number,
+    type: SocketType,
+  ): number;
   /** connect(2) on a handle that has been connected, or is about to be. */
   connectAgain(
     handle: number,
@@ -40,10 +62,26 @@ export interface NativeBinding {
   /** Takes ownership of `fd`, also when it fails. */
   adopt(fd: number): number;
   /** Puts the handles of two sockets connected to each other into `handles`. */
-  socketpair(handles: Int32Array): number;
-  listen(address: Uint8Array, padded: boolean, backlog: number, addMode: number): number;
+  socketpair(handles: Int32Array, type: SocketType): number;
+  listen(
+    address: Uint8Array,
+    padded: boolean,
+    backlog: number,
+    addMode: number,
+    type: SocketType,
+  ): number;
   /** Takes ownership of `fd`, also when it fails. */
   adoptListener(fd: number, backlog: number): number;
+  /** Once per thread, before the first message socket. */
+  setMessageMemory(memory: MessageMemory): number;
+  /** 0 leaves a setting as it is. The longest message that can be sent now. */
+  setMessageLimits(
+    handle: number,
+    longest: number,
+    batchSize: number,
+    sendBuffer: number,
+    receiveBuffer: number,
+  ): number;
   /** Carries out the first `count` rows of `submissions`. */
   flush(count: number): number;
   setReferenced(handle: number, referenced: boolean): number;
@@ -83,3 +121,5 @@ function load(): Loaded {
 }
 
 export const { native, reason: missingBecause }: Loaded = load();
+
+export const debugBuild = native?.debug === true;

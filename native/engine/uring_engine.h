@@ -54,9 +54,9 @@ class UringEngine final : public ReadinessEngine {
   // uring_engine.cc
   [[nodiscard]] posix::Status Watch(Endpoint& endpoint) override;
   void Unwatch(Endpoint& endpoint) override;
-  void WatchWritable(StreamSocket& socket, bool watch) override;
+  void WatchWritable(Connection& socket, bool watch) override;
   void AwaitMore(Endpoint& endpoint) override;
-  void AwaitNoMore(StreamSocket& socket) override { Cancel(socket, Purpose::kReceive); }
+  void AwaitNoMore(Connection& socket) override { Cancel(socket, Purpose::kReceive); }
   void NoteEvents(bool ask) override;
   void ArmTimer(int64_t when) override;
 

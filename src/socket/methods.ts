@@ -3,6 +3,7 @@ import { AsyncResource } from 'node:async_hooks';
 import type net from 'node:net';
 import { Duplex } from 'node:stream';
 import { inspect } from 'node:util';
+import { STREAM } from '../binding';
 import { encodeAddress, isPadded, type AbstractLength } from '../address';
 import { normalizeArguments, unpackArguments, type LooseOptions } from '../arguments';
 import { engine, startEngine } from '../engine/engine';
@@ -109,7 +110,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
     }
     const status =
       connection === null
-        ? engine().connect(address, padded, limited)
+        ? engine().connect(address, padded, limited, STREAM)
         : engine().connectAgain(connection.handle, address, padded, limited);
     if (status < 0) {
       this.destroy(errnoException(status, 'connect', path));
