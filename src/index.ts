@@ -1,12 +1,11 @@
 /** `require('afunix')`: public names only. */
 import nodeNet from 'node:net';
-import { native } from './binding';
-import { configure, configureFromEnvironment } from './configure';
+import { configure, configureOnce } from './configure';
 import { features, stats } from './features';
 import { connect, createConnection, createServer, Server, Socket } from './net';
 import { socketpair } from './socketpair';
 
-if (native !== null) configureFromEnvironment(process.env);
+configureOnce();
 
 export {
   configure,

@@ -3,28 +3,31 @@ import cluster from 'node:cluster';
 import diagnostics from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import net from 'node:net';
+import { getDefaultHighWaterMark } from 'node:stream';
 import { promisify } from 'node:util';
+import { STREAM, type SocketType } from '../binding';
 import { encodeAddress, isAbstract, isPadded, type AbstractLength } from '../address';
 import { backlogOf, isPipeName, normalizeArguments, type LooseOptions } from '../arguments';
 import { engine, startEngine } from '../engine/engine';
 import { addHint, codedError, errnoException, listenException } from '../errors';
 import { listenAsNet } from '../net-twin';
-import type { Connection } from '../socket/connection';
-import { SocketMethods } from '../socket/methods';
+import { Connection } from '../socket/connection';
+import type { SocketMethods } from '../socket/methods';
 import { AcceptedOptions, Socket } from '../socket/socket';
-import { Listener, onAccept, onDrop } from './listener';
+import { connectionFor, Listener, onAccept, onDrop, type Accepted } from './listener';
 import type { ServerOptions } from './options';
 
 export const kListener = Symbol('listener');
-const kElsewhere = Symbol('elsewhere');
+export const kElsewhere = Symbol('elsewhere');
+export const kSocketType = Symbol('socket type');
+export const kSocketFor = Symbol('socket for');
 const kOpened = Symbol('opened');
 export const kServerOptions = Symbol('options');
 
 /** The kernel rounds it up to 512. */
 const DEFAULT_BACKLOG = 511;
 
-/** What `describe` says of a stream socket, listening or only bound. */
-const STREAM = 1;
+/** What `describe` adds for a socket that listens. */
 const LISTENING = 0x100;
 
 const READABLE_BY_ALL = 0o444;
@@ -42,6 +45,11 @@ const listenTrace = (
 
 const serverChannel = diagnostics.channel('net.server.socket');
 
+/** What a server makes of a connection and counts until it is gone. */
+export interface AcceptedSocket {
+  destroy(error?: Error): unknown;
+}
+
 export class ServerMethods extends EventEmitter {
   declare _connections: number;
   declare _unref: boolean;
@@ -58,6 +66,11 @@ export class ServerMethods extends EventEmitter {
   declare [kListener]: Listener | null;
   declare [kServerOptions]: ServerOptions;
 
+  /** Of its listener and of what that accepts. */
+  get [kSocketType](): SocketType {
+    return STREAM;
+  }
+
   listen(...args: unknown[]): this {
     const { options, callback } = normalizeArguments(args);
     if (this[kListener] !== null) {
@@ -72,7 +85,7 @@ export class ServerMethods extends EventEmitter {
       );
       throw error;
     }
-    if (belongsToNet(options)) return this[kElsewhere](args);
+    if (belongsToNet(options, this[kSocketType])) return this[kElsewhere](args);
     listenTrace?.asyncStart.publish({ server: this, options });
     const { fd, path } = options as { fd?: number; path: string };
     const byDescriptor = typeof fd === 'number' && fd >= 0;
@@ -90,13 +103,13 @@ export class ServerMethods extends EventEmitter {
       this[kOpened](engine().adoptListener(fd, backlog), undefined);
     } else {
       this._pipeName = path;
-      this[kOpened](openListener(path, backlog, options), path);
+      this[kOpened](openListener(path, backlog, options, this[kSocketType]), path);
     }
     return this;
   }
 
   /** Ports, hosts, what `net` refuses, and cluster workers, whose listeners their primary opens. */
-  private [kElsewhere](args: readonly unknown[]): this {
+  protected [kElsewhere](args: readonly unknown[]): this {
     listenAsNet(this, ServerMethods.prototype, this[kServerOptions], this._unref, args);
     return this;
   }
@@ -119,15 +132,26 @@ export class ServerMethods extends EventEmitter {
   }
 
   /** A connection came in. */
-  [onAccept](connection: Connection): void {
+  [onAccept](connection: Accepted): void {
     if (this.maxConnections && this._connections >= this.maxConnections) {
       this.emit('drop');
       connection.close(() => undefined);
       return;
     }
+    const socket = this[kSocketFor](connection);
+    this._connections += 1;
+    this.emit('connection', socket);
+    if (serverChannel.hasSubscribers) serverChannel.publish({ socket });
+  }
+
+  [connectionFor](handle: number): Accepted {
+    return new Connection(handle);
+  }
+
+  protected [kSocketFor](connection: Accepted): AcceptedSocket {
     const socket = new Socket(
       new AcceptedOptions(
-        connection,
+        connection as Connection,
         this.allowHalfOpen,
         this.highWaterMark,
         this.highWaterMark,
@@ -135,11 +159,9 @@ export class ServerMethods extends EventEmitter {
         this[kServerOptions].busyPoll,
       ),
     ) as unknown as SocketMethods;
-    this._connections += 1;
     socket.server = this;
     socket._server = this;
-    this.emit('connection', socket);
-    if (serverChannel.hasSubscribers) serverChannel.publish({ socket });
+    return socket;
   }
 
   /** The kernel or the descriptor table refused `count` connections. */
@@ -209,34 +231,62 @@ export class ServerMethods extends EventEmitter {
     ...args: unknown[]
   ): void {
     const [socket] = args;
-    if (event === 'connection' && socket instanceof SocketMethods) socket.destroy(error);
+    if (event === 'connection' && isAccepted(socket)) socket.destroy(error);
     else this.emit('error', error);
   }
+}
+
+function isAccepted(value: unknown): value is AcceptedSocket {
+  return typeof (value as AcceptedSocket | null | undefined)?.destroy === 'function';
+}
+
+/** Every server as it is when new. */
+export function initializeServer(server: ServerMethods, options: ServerOptions): void {
+  const { highWaterMark } = options;
+  server._connections = 0;
+  server._unref = false;
+  server._usingWorkers = false;
+  server.allowHalfOpen = options.allowHalfOpen ?? false;
+  server.pauseOnConnect = Boolean(options.pauseOnConnect);
+  server.noDelay = Boolean(options.noDelay);
+  server.keepAlive = Boolean(options.keepAlive);
+  server.keepAliveInitialDelay = ~~((options.keepAliveInitialDelay ?? 0) / 1000);
+  server.highWaterMark =
+    highWaterMark === undefined || highWaterMark < 0
+      ? getDefaultHighWaterMark(false)
+      : highWaterMark;
+  server[kListener] = null;
+  server[kServerOptions] = options;
 }
 
 const ENOENT = -2;
 const EACCES = -13;
 
 /** Whether `net` has to do it, if only to refuse it. */
-function belongsToNet(options: LooseOptions): boolean {
+function belongsToNet(options: LooseOptions, type: SocketType): boolean {
   const { fd, port, path, exclusive } = options;
   if (options['_handle'] !== undefined || options['handle'] !== undefined) return true;
-  if (cluster.isWorker && exclusive !== true) return true;
+  if (cluster.isWorker && exclusive !== true && type === STREAM) return true;
   if (typeof fd === 'number' && fd >= 0) {
     const kind = Number.isInteger(fd) ? engine().describe(fd) : -1;
-    return kind !== STREAM && kind !== STREAM + LISTENING;
+    return kind !== type && kind !== type + LISTENING;
   }
   if ('port' in options && (port === undefined || port === null)) return true;
   if (typeof port === 'number' || typeof port === 'string') return true;
   return !isPipeName(path) || path === '';
 }
 
-function openListener(path: string, backlog: number, options: LooseOptions): number {
+function openListener(
+  path: string,
+  backlog: number,
+  options: LooseOptions,
+  type: SocketType,
+): number {
   let mode = 0;
   if (options['readableAll'] === true) mode |= READABLE_BY_ALL;
   if (options['writableAll'] === true) mode |= WRITABLE_BY_ALL;
   const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
-  return engine().listen(encodeAddress(path), padded, backlog, mode);
+  return engine().listen(encodeAddress(path), padded, backlog, mode, type);
 }
 
 function addAbortSignal(server: ServerMethods, signal: unknown): void {
