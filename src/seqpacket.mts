@@ -10,4 +10,4 @@ export type MessageRing = import('./seqpacket.js').MessageRing;
 export type Server = import('./seqpacket.js').Server;
 export type Socket = import('./seqpacket.js').Socket;
 
-export default seqpacket;
+export default seqpacket.default;

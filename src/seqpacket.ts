@@ -72,7 +72,18 @@ export function socketpair(options: MessageOptions = {}): [Socket, Socket] {
   return [first, second];
 }
 
+const seqpacket = {
+  connect,
+  createConnection,
+  createServer,
+  MessageRing,
+  Server,
+  Socket,
+  socketpair,
+};
+
 export { MessageRing, Server, Socket };
+export default seqpacket;
 export type { AbstractLength } from './address';
 export type { SystemError } from './errors';
 export type { MessageBatch, MessageInfo } from './seqpacket/batch';

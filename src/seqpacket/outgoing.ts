@@ -13,8 +13,8 @@ export interface MessageSizeError extends SystemError {
   limit: number;
 }
 
-/** The message's bytes, without a copy; a string stays one. */
-export function bytesOf(message: unknown, name: string): Uint8Array | string {
+/** The message's bytes, without a copy; a string stays one. `index` is its place in a batch, −1 for none. */
+export function bytesOf(message: unknown, index: number): Uint8Array | string {
   if (typeof message === 'string' || message instanceof Uint8Array) return message;
   if (ArrayBuffer.isView(message)) {
     return new Uint8Array(message.buffer, message.byteOffset, message.byteLength);
@@ -22,8 +22,12 @@ export function bytesOf(message: unknown, name: string): Uint8Array | string {
   throw codedError(
     TypeError,
     'ERR_INVALID_ARG_TYPE',
-    `The "${name}" argument must be of type string or an instance of Buffer, TypedArray, or DataView. Received ${describe(message)}`,
+    `The "${nameOf(index)}" argument must be of type string or an instance of Buffer, TypedArray, or DataView. Received ${describe(message)}`,
   );
+}
+
+function nameOf(index: number): string {
+  return index < 0 ? 'message' : `messages[${index}]`;
 }
 
 function describe(value: unknown): string {
@@ -42,19 +46,20 @@ export function refusal(
   bytes: Uint8Array | string,
   size: number,
   limit: number,
-  name: string,
+  index: number,
 ): Error | null {
-  if (size === 0) return emptyMessage(bytes, name);
-  return size > limit ? tooLong(size, limit) : null;
+  if (size > 0 && size <= limit) return null;
+  const error = size === 0 ? emptyMessage(bytes, index) : tooLong(size, limit);
+  return index < 0 ? error : Object.assign(error, { index });
 }
 
-function emptyMessage(bytes: Uint8Array | string, name: string): Error {
+function emptyMessage(bytes: Uint8Array | string, index: number): Error {
   const detached =
     typeof bytes !== 'string' && types.isArrayBuffer(bytes.buffer) && bytes.buffer.byteLength === 0;
   const error = codedError(
     RangeError,
     'ERR_AFUNIX_EMPTY_MESSAGE',
-    `The "${name}" argument has no bytes${detached ? ' (its memory is empty or was detached)' : ''}: a message needs at least 1`,
+    `The "${nameOf(index)}" argument has no bytes${detached ? ' (its memory is empty or was detached)' : ''}: a message needs at least 1`,
   );
   addHint(
     error,

@@ -311,11 +311,11 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
    */
   send(message: Message, callback?: SendCallback): boolean {
     checkCallback(callback);
-    const bytes = bytesOf(message, 'message');
+    const bytes = bytesOf(message, -1);
     const connection = this.#sendable(callback);
     if (connection === null) return false;
     const size = byteLengthOf(bytes);
-    const refused = refusal(bytes, size, this.#longest, 'message');
+    const refused = refusal(bytes, size, this.#longest, -1);
     if (refused !== null) {
       if (callback === undefined) throw refused;
       process.nextTick(callback, refused);
@@ -336,16 +336,15 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     const all: (Uint8Array | string)[] = [];
     const sizes: number[] = [];
     for (const message of messages) {
-      const bytes = bytesOf(message, `messages[${all.length}]`);
+      const bytes = bytesOf(message, all.length);
       all.push(bytes);
       sizes.push(byteLengthOf(bytes));
     }
     const connection = this.#sendable(callback);
     if (connection === null) return false;
     for (let i = 0; i < all.length; ++i) {
-      const refused = refusal(all[i], sizes[i], this.#longest, `messages[${i}]`);
+      const refused = refusal(all[i], sizes[i], this.#longest, i);
       if (refused === null) continue;
-      Object.assign(refused, { index: i });
       if (callback === undefined) throw refused;
       process.nextTick(callback, refused);
       return !connection.needsDrain;
