@@ -38,7 +38,7 @@ export function connect(
   listener?: () => void,
 ): Socket {
   needAddon('connect()');
-  const options = typeof target === 'object' ? target : {};
+  const options = typeof target === 'object' && target !== null ? target : {};
   return new Socket(options).connect(target as SocketConnectOptions, listener);
 }
 

@@ -134,6 +134,11 @@ export class Inbox {
     this.tellEnd();
   }
 
+  /** The end, if it is known already and was not told, is this error; otherwise the engine will say so. */
+  endsWith(error: Error): void {
+    if (this.end !== null && !this.endTold) this.end = { error: this.end.error ?? error };
+  }
+
   /** The socket is gone; who waits is told. */
   abandon(error: Error | null): void {
     this.dead = true;
@@ -323,6 +328,8 @@ export class Inbox {
         waiter.resolve({ done: false, value: batch });
       } else if (this.end?.error) {
         waiter.reject(this.end.error);
+        // Once.
+        this.end = { error: null };
       } else {
         waiter.resolve(DONE);
       }

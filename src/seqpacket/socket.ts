@@ -65,7 +65,8 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   writableEnded = false;
   writableFinished = false;
   timeout: number | undefined = undefined;
-  readonly allowHalfOpen: boolean;
+  /** Stay able to send after the other end has ended. */
+  allowHalfOpen: boolean;
   /** Bytes that may wait for the kernel before `send` returns false. */
   readonly writableHighWaterMark: number;
   /** The server that accepted it. */
@@ -79,6 +80,8 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   #longest = 0;
   #referenced = true;
   #sendFailure: Error | null = null;
+  /** What sending failed with before the connection was told to be one. */
+  #failedEarly = 0;
   #idle: IdleTimer | null = null;
   #pendingSeen = 0;
   /** Of a connection that is gone. */
@@ -198,6 +201,8 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
       return;
     }
     this.#active();
+    const failure = this.#failedEarly;
+    if (failure !== 0) this[onWriteError](failure);
     this.emit('connect');
     this.emit('ready');
   }
@@ -397,11 +402,17 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   }
 
   [onWriteError](status: number): void {
+    if (this.connecting) {
+      // What became of the connection itself is about to be told.
+      this.#failedEarly = status;
+      return;
+    }
     const error = errnoException(status, 'send');
     this.#sendFailure = error;
     this.#connection?.abandon(error);
     // Whoever reads gets what came before it first.
-    if (!this.#inbox.attended) this.destroy(error);
+    if (!this.#inbox.attended || this.readableEnded) this.destroy(error);
+    else this.#inbox.endsWith(error);
   }
 
   /** Ends this direction, behind everything sent; `callback` runs on 'finish'. */

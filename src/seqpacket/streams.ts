@@ -42,6 +42,8 @@ export function messageDuplex(socket: Socket): Duplex {
       socket.destroy();
     },
   });
+  // It ends when the stream does, behind what the stream still holds.
+  socket.allowHalfOpen = true;
   socket.on('message', (message) => {
     if (!duplex.push(message)) socket.pause();
   });
