@@ -49,3 +49,28 @@ export function openConnection([target]: ConnectArguments): Opening {
       engine().connect(encodeAddress(path), padded, Math.min(patience, LONGEST_TIMEOUT), SEQPACKET),
   };
 }
+
+interface Abortable {
+  destroy(error: Error): unknown;
+  once(event: 'close', listener: () => void): unknown;
+}
+
+export function destroyOnAbort(socket: Abortable, signal: unknown): void {
+  if (!(signal instanceof AbortSignal)) {
+    throw codedError(
+      TypeError,
+      'ERR_INVALID_ARG_TYPE',
+      'The "options.signal" property must be an instance of AbortSignal',
+    );
+  }
+  const abort = (): void => {
+    const error = new Error('The operation was aborted', { cause: signal.reason });
+    socket.destroy(Object.assign(error, { name: 'AbortError', code: 'ABORT_ERR' }));
+  };
+  if (signal.aborted) {
+    abort();
+    return;
+  }
+  signal.addEventListener('abort', abort, { once: true });
+  socket.once('close', () => signal.removeEventListener('abort', abort));
+}

@@ -1,5 +1,5 @@
 /** What may be sent: bytes or text, not empty, not too long. */
-import { types } from 'node:util';
+import { inspect, types } from 'node:util';
 import { addHint, codedError, errnoException, type SystemError } from '../errors';
 
 /** A string is sent as UTF-8. */
@@ -34,7 +34,7 @@ function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === 'object') return `an instance of ${value.constructor?.name ?? 'Object'}`;
   if (typeof value === 'function') return `function ${value.name}`;
-  return `type ${typeof value} (${String(value)})`;
+  return `type ${typeof value} (${inspect(value)})`;
 }
 
 export function byteLengthOf(bytes: Uint8Array | string): number {
@@ -78,4 +78,13 @@ function tooLong(size: number, limit: number): MessageSizeError {
     'options `maxMessageSize` and `sendBufferSize` raise the limit, as far as net.core.wmem_max lets them',
   );
   return error;
+}
+
+export function checkCallback(callback: unknown): void {
+  if (callback === undefined || typeof callback === 'function') return;
+  throw codedError(
+    TypeError,
+    'ERR_INVALID_ARG_TYPE',
+    `The "callback" argument must be of type function. Received ${describe(callback)}`,
+  );
 }

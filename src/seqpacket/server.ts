@@ -90,7 +90,7 @@ class MessageServer extends ServerMethods {
       throw codedError(
         TypeError,
         'ERR_INVALID_FD_TYPE',
-        `The descriptor ${String(fd)} is not a bound SOCK_SEQPACKET socket`,
+        `The descriptor ${inspect(fd)} is not a bound SOCK_SEQPACKET socket`,
       );
     }
     throw codedError(
@@ -109,9 +109,9 @@ class MessageServer extends ServerMethods {
       this._connections -= 1;
       this._emitCloseIfDrained();
     };
-    const socket = new Socket(
-      new AcceptedOptions(connection as MessageConnection, this.#options, gone),
-    );
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- what connectionFor() made
+    const messages = connection as MessageConnection;
+    const socket = new Socket(new AcceptedOptions(messages, this.#options, gone));
     socket.server = this;
     if (this.pauseOnConnect) socket.pause();
     return socket;

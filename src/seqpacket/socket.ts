@@ -9,7 +9,7 @@ import { codedError, errnoException } from '../errors';
 import { IdleTimer } from '../socket/idle-timer';
 import { onConnect, onEnd, onReadError, onWriteError } from '../socket/connection';
 import type { MessageBatch, MessageInfo } from './batch';
-import { openConnection, type ConnectArguments } from './connecting';
+import { destroyOnAbort, openConnection, type ConnectArguments } from './connecting';
 import {
   MessageConnection,
   onDrained,
@@ -20,7 +20,7 @@ import {
 import { Inbox, type BatchMemory } from './inbox';
 import { startMessages } from './memory';
 import { checkMessageOptions, type SocketConnectOptions, type SocketOptions } from './options';
-import { byteLengthOf, bytesOf, refusal, type Message } from './outgoing';
+import { byteLengthOf, bytesOf, checkCallback, refusal, type Message } from './outgoing';
 import { RingSink } from './ring';
 import { messageDuplex, messageWebStreams } from './streams';
 
@@ -109,7 +109,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     });
     if (accepted !== null) this.#attach(accepted.connection);
     else if (options.fd !== undefined) this.#adopt(options.fd);
-    if (options.signal !== undefined) this.#follow(options.signal);
+    if (options.signal !== undefined) destroyOnAbort(this, options.signal);
   }
 
   // Connecting
@@ -172,26 +172,6 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     if (busyPoll !== undefined) connection.setBusyPoll(busyPoll);
     if (!this.#referenced) connection.setReferenced(false);
     this.#inbox.update();
-  }
-
-  #follow(signal: AbortSignal): void {
-    if (!(signal instanceof AbortSignal)) {
-      throw codedError(
-        TypeError,
-        'ERR_INVALID_ARG_TYPE',
-        'The "options.signal" property must be an instance of AbortSignal',
-      );
-    }
-    const abort = (): void => {
-      const error = new Error('The operation was aborted', { cause: signal.reason });
-      this.destroy(Object.assign(error, { name: 'AbortError', code: 'ABORT_ERR' }));
-    };
-    if (signal.aborted) {
-      abort();
-    } else {
-      signal.addEventListener('abort', abort, { once: true });
-      this.once('close', () => signal.removeEventListener('abort', abort));
-    }
   }
 
   [onConnect](status: number): void {
@@ -591,15 +571,6 @@ for (const name of ['on', 'addListener', 'prependListener'] as const) {
     writable: true,
     configurable: true,
   });
-}
-
-function checkCallback(callback: unknown): void {
-  if (callback === undefined || typeof callback === 'function') return;
-  throw codedError(
-    TypeError,
-    'ERR_INVALID_ARG_TYPE',
-    `The "callback" argument must be of type function. Received ${String(callback)}`,
-  );
 }
 
 function destroySocket(socket: Socket): void {

@@ -61,8 +61,5 @@ export function messageWebStreams(socket: Socket): {
   readable: ReadableStream<Uint8Array>;
   writable: WritableStream<Message>;
 } {
-  return Duplex.toWeb(messageDuplex(socket)) as {
-    readable: ReadableStream<Uint8Array>;
-    writable: WritableStream<Message>;
-  };
+  return Duplex.toWeb(messageDuplex(socket));
 }

@@ -151,6 +151,7 @@ export class ServerMethods extends EventEmitter {
   protected [kSocketFor](connection: Accepted): AcceptedSocket {
     const socket = new Socket(
       new AcceptedOptions(
+        // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- what connectionFor() made
         connection as Connection,
         this.allowHalfOpen,
         this.highWaterMark,

@@ -20,7 +20,7 @@ test('a batch describes its messages in columns', async (t) => {
   assert.deepEqual([...value.flags], [0, 0, 0]);
   assert.deepEqual(Array.from(value, String), ['one', 'two!', 'x'.repeat(10)]);
   assert.equal(value.message(1).buffer, value.bytes.buffer);
-  assert.deepEqual({ ...value.info(1) }, { ...value.info(1) });
+  assert.equal(value.info(1).fullLength, 4);
   assert.equal(value.info(2).truncated, false);
   assert.throws(() => value.message(3), /from 0 to 2\. Received 3/);
   assert.throws(() => value.info(-1), { code: 'ERR_OUT_OF_RANGE' });
@@ -78,7 +78,10 @@ test('several next() at a time are served in order', async (t) => {
   a.end();
   const results = await Promise.all(waiting);
   assert.deepEqual(
-    results.map(({ value }) => (value === undefined ? null : String(value.message(0)))),
+    results.map(({ value }) => {
+      const batch = value as MessageBatch | undefined;
+      return batch === undefined ? null : String(batch.message(0));
+    }),
     ['1', '2', null],
   );
 });

@@ -78,8 +78,8 @@ async function closeOnce(
   number: number,
   count: number,
 ): Promise<Outcome> {
-  const close = CLOSES[number % 4] as Close;
-  const reader = READERS[number % 3] as Reader;
+  const close = CLOSES[number % 4];
+  const reader = READERS[number % 3];
   const outcome = new Promise<Outcome>((resolve, reject) => {
     accepted.set(number, (peer) => void receive(peer, close, reader).then(resolve, reject));
   });
@@ -109,7 +109,7 @@ test(
         const count = random(201);
         const { count: got, wrong, ending } = await closeOnce(path, accepted, number, count);
         accepted.delete(number);
-        const close = CLOSES[number % 4] as Close;
+        const close = CLOSES[number % 4];
         assert.equal(wrong, undefined, close);
         assert.equal(got, count, `${close}, ${ending}`);
         if (close === 'end' || close === 'destroy') assert.equal(ending, 'end', close);
