@@ -24,6 +24,14 @@ iovec PartOf(std::span<const std::byte> bytes) {
 
 posix::Result<size_t> ReadinessEngine::SendCall(const MessageSocket& socket, size_t count) {
   ++counters_.syscalls;
+  if (count == 1) {
+    // The plain call is a little cheaper.
+    const std::span only(static_cast<const std::byte*>(parts_[0].iov_base), parts_[0].iov_len);
+    auto bytes = posix::Send(socket.fd.get(), only);
+    if (!bytes.ok()) return bytes;
+    counters_.bytes_written += bytes.value();
+    return size_t{1};
+  }
   auto sent = posix::SendMessages(socket.fd.get(), std::span(headers_).first(count));
   if (!sent.ok()) return sent;
   for (size_t i = 0; i < sent.value(); ++i) counters_.bytes_written += parts_[i].iov_len;
