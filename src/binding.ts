@@ -5,6 +5,11 @@
 import path from 'node:path';
 import type { RawBinding } from './raw/native';
 
+/** SOCK_STREAM and SOCK_SEQPACKET, as `describe` says them. */
+export const STREAM = 1;
+export const SEQPACKET = 5;
+export type SocketType = typeof STREAM | typeof SEQPACKET;
+
 /** Memory that both sides see; laid out by `engine/engine.ts`, kept by the addon. */
 export interface EngineMemory {
   readonly completions: Int32Array;
@@ -21,7 +26,19 @@ export interface EngineMemory {
   readonly payloads: (Uint8Array | Uint8Array[] | undefined)[];
 }
 
+/** Memory for messages; laid out by `seqpacket/memory.ts`, kept by the addon. */
+export interface MessageMemory {
+  /** What is received lies here until the next batch of events. */
+  readonly area: Uint8Array;
+  /** The table of received messages, column by column. */
+  readonly received: Int32Array;
+  /** The table of messages to send, column by column. */
+  readonly outgoing: Int32Array;
+}
+
 export interface NativeBinding extends RawBinding {
+  /** Built for debugging. */
+  readonly debug: boolean;
   /**
    * Starts this thread's engine, on io_uring or on epoll; after a failure another kind can be tried. `dispatch` is called
    * with the number of rows in `completions`.
@@ -36,6 +53,7 @@ export interface NativeBinding extends RawBinding {
     address: Uint8Array,
     padded: boolean,
     patienceMilliseconds: number,
+    type: SocketType,
     descriptors: boolean,
   ): number;
   /** connect(2) on a handle that has been connected, or is about to be. */
@@ -48,7 +66,7 @@ export interface NativeBinding extends RawBinding {
   /** Takes ownership of `fd`, also when it fails. */
   adopt(fd: number): number;
   /** Puts the handles of two sockets connected to each other into `handles`. */
-  socketpair(handles: Int32Array): number;
+  socketpair(handles: Int32Array, type: SocketType): number;
   /** `mode`, unless it is 0, is the socket file's whole mode, or is added to it. */
   listen(
     address: Uint8Array,
@@ -56,10 +74,21 @@ export interface NativeBinding extends RawBinding {
     backlog: number,
     mode: number,
     whole: boolean,
+    type: SocketType,
     descriptors: boolean,
   ): number;
   /** Takes ownership of `fd`, also when it fails. */
   adoptListener(fd: number, backlog: number): number;
+  /** Once per thread, before the first message socket. */
+  setMessageMemory(memory: MessageMemory): number;
+  /** 0 leaves a setting as it is. The longest message that can be sent now. */
+  setMessageLimits(
+    handle: number,
+    longest: number,
+    batchSize: number,
+    sendBuffer: number,
+    receiveBuffer: number,
+  ): number;
   /** Carries out the first `count` rows of `submissions`. */
   flush(count: number): number;
   /** How many descriptors one message may bring to a connection; 0 at first. Before the first read. */
@@ -111,3 +140,5 @@ function load(): Loaded {
 }
 
 export const { native, reason: missingBecause }: Loaded = load();
+
+export const debugBuild = native?.debug === true;

@@ -1,4 +1,5 @@
 /** Settings of this thread, from `configure()` and from the environment. */
+import { native } from './binding';
 import { checkBusyPoll } from './busy-poll';
 import { codedError } from './errors';
 import { wantedEngine, wantEngine, type EngineName } from './engine/choice';
@@ -48,8 +49,17 @@ export function configure(configuration: Configuration): void {
   if (polling !== undefined) setDefaultBusyPoll(polling);
 }
 
+let configured = false;
+
+/** For every entry of the package: the first that is loaded looks at the environment. */
+export function configureOnce(): void {
+  if (configured || native === null) return;
+  configured = true;
+  configureFromEnvironment(process.env);
+}
+
 /** AFUNIX_ENGINE and AFUNIX_BUSY_POLL, looked at once. */
-export function configureFromEnvironment(environment: NodeJS.ProcessEnv): void {
+function configureFromEnvironment(environment: NodeJS.ProcessEnv): void {
   const engine = environment['AFUNIX_ENGINE'];
   const busyPoll = environment['AFUNIX_BUSY_POLL'];
   if (engine !== undefined && engine !== '') wantEngine(checkEngine('AFUNIX_ENGINE', engine));

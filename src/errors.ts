@@ -29,13 +29,19 @@ function systemErrorMessage(status: number): string {
   return known.get(status)?.[1] ?? 'unknown error';
 }
 
-function decorate(error: Error, status: number, syscall: string, address?: string): SystemError {
+function decorate(
+  error: Error,
+  status: number,
+  syscall: string,
+  address?: string,
+  type?: string,
+): SystemError {
   const decorated = error as SystemError;
   decorated.errno ??= status;
   decorated.code = codeOf(status);
   decorated.syscall = syscall;
   if (address !== undefined) decorated.address = address;
-  const hint = hintFor(decorated.code, syscall, address);
+  const hint = hintFor(decorated.code, syscall, address, type);
   if (hint !== undefined) addHint(decorated, hint);
   return decorated;
 }
@@ -46,11 +52,16 @@ export function addHint(error: Error, hint: string): void {
 }
 
 /** `connect ENOENT /run/x.sock`: what `net` reports for a connection or a half-open operation. */
-export function errnoException(status: number, syscall: string, address?: string): SystemError {
+export function errnoException(
+  status: number,
+  syscall: string,
+  address?: string,
+  type?: 'SOCK_STREAM' | 'SOCK_SEQPACKET',
+): SystemError {
   const where = address === undefined ? '' : ` ${address}`;
   const error = new Error(`${syscall} ${codeOf(status)}${where}`);
   Error.captureStackTrace(error, errnoException);
-  return decorate(error, status, syscall, address);
+  return decorate(error, status, syscall, address, type);
 }
 
 /** `listen EADDRINUSE: address already in use /run/x.sock`: what `net` reports for a listener. */

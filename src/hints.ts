@@ -25,7 +25,7 @@ function refused(address: string): string {
   return `nobody listens on ${describe(address)}; the file was left behind`;
 }
 
-function forConnect(code: string, address: string): string | undefined {
+function forConnect(code: string, address: string, type: string): string | undefined {
   switch (code) {
     case 'ENOENT':
       return missing(address);
@@ -34,7 +34,7 @@ function forConnect(code: string, address: string): string | undefined {
     case 'EACCES':
       return `connecting to ${describe(address)} takes write permission on it and search permission on every directory above it`;
     case 'EPROTOTYPE':
-      return `${describe(address)} is a socket of another type than SOCK_STREAM`;
+      return `${describe(address)} is a socket of another type than ${type}`;
     case 'EAGAIN':
       return `the backlog of ${describe(address)} stayed full: its server does not accept fast enough, or its backlog is too short`;
     case 'ENOTDIR':
@@ -69,7 +69,12 @@ function forListen(code: string, address: string): string | undefined {
 }
 
 /** One sentence, or nothing where the code says it all. */
-export function hintFor(code: string, syscall: string, address?: string): string | undefined {
+export function hintFor(
+  code: string,
+  syscall: string,
+  address?: string,
+  type = 'SOCK_STREAM',
+): string | undefined {
   if (code === 'EMFILE') return 'this process has no descriptor left (see `ulimit -n`)';
   if (code === 'ENFILE') return 'the system has no descriptor left';
   if (code === 'EPIPE') return 'the peer has closed its end and will read nothing more';
@@ -82,7 +87,7 @@ export function hintFor(code: string, syscall: string, address?: string): string
   if (code === 'EINVAL' && !isAbstract(address) && address.includes('\0')) {
     return 'a pathname cannot hold a NUL; an abstract name starts with one';
   }
-  if (syscall === 'connect') return forConnect(code, address);
+  if (syscall === 'connect') return forConnect(code, address, type);
   if (syscall === 'listen' || syscall === 'bind') return forListen(code, address);
   return undefined;
 }

@@ -1,14 +1,13 @@
 /** `require('afunix')`: public names only. */
 import nodeNet from 'node:net';
-import { native } from './binding';
-import { configure, configureFromEnvironment } from './configure';
+import { configure, configureOnce } from './configure';
 import './descriptor-casts';
 import { features, stats } from './features';
 import { connect, createConnection, createServer, Server, Socket } from './net';
 import { socketpair } from './socketpair';
 import { receive, transfer } from './transfer';
 
-if (native !== null) configureFromEnvironment(process.env);
+configureOnce();
 
 export {
   configure,

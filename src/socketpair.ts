@@ -1,5 +1,5 @@
 /** Two stream sockets connected to each other, without an address. */
-import { missingBecause, native } from './binding';
+import { missingBecause, native, STREAM } from './binding';
 import { engine } from './engine/engine';
 import { codedError, errnoException } from './errors';
 import { Connection } from './socket/connection';
@@ -20,7 +20,7 @@ export function socketpair(options: SocketOptions = {}): [Socket, Socket] {
   }
   checkPassing(options);
   const handles = new Int32Array(2);
-  const status = engine().socketpair(handles);
+  const status = engine().socketpair(handles, STREAM);
   if (status < 0) throw errnoException(status, 'socketpair');
   const [first = -1, second = -1] = handles;
   return [makeSocket(first, options), makeSocket(second, options)];

@@ -1,6 +1,7 @@
 // The addon's functions, as src/binding.ts declares them. Arguments are checked there; here a wrong
 // one gives −EINVAL. Every function returns a number: a handle, 0, or −errno.
 #include <node_api.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
@@ -24,12 +25,18 @@ int64_t HandleOrError(posix::Result<int32_t> opened) {
   return opened.ok() ? opened.value() : opened.error().Negative();
 }
 
-// connect(address, padded, patienceMilliseconds, descriptors)
+// SOCK_STREAM unless it is SOCK_SEQPACKET.
+posix::SocketType TypeOf(int32_t number) {
+  return number == SOCK_SEQPACKET ? posix::SocketType::kSeqpacket : posix::SocketType::kStream;
+}
+
+// connect(address, padded, patienceMilliseconds, type, descriptors)
 int64_t Connect(Environment& environment, const Arguments& arguments) {
   auto address = ParseAddress(arguments.Bytes(0), arguments.Bool(1));
   if (!address.ok()) return address.error().Negative();
   return HandleOrError(environment.engine()->Connect(
-      address.value(), static_cast<int64_t>(arguments.Double(2) * 1e6), arguments.Bool(3)));
+      address.value(), static_cast<int64_t>(arguments.Double(2) * 1e6), TypeOf(arguments.Int(3)),
+      arguments.Bool(4)));
 }
 
 // connectAgain(handle, address, padded, patienceMilliseconds)
@@ -51,12 +58,12 @@ void CloseHandle(Environment& environment, int32_t handle) {
   environment.engine()->Submit({&close, 1});
 }
 
-// socketpair(Int32Array of two)
+// socketpair(Int32Array of two, type)
 int64_t SocketPair(Environment& environment, const Arguments& arguments) {
   const std::string_view bytes = arguments.Bytes(0);
   std::array<int32_t, 2> handles;
   if (bytes.size() < sizeof(handles)) return -EINVAL;
-  auto pair = posix::SocketPair(posix::SocketType::kStream);
+  auto pair = posix::SocketPair(TypeOf(arguments.Int(1)));
   if (!pair.ok()) return pair.error().Negative();
   for (size_t i = 0; i < handles.size(); ++i) {
     auto adopted = environment.engine()->Adopt(std::move(pair.value()[i]));
@@ -70,7 +77,7 @@ int64_t SocketPair(Environment& environment, const Arguments& arguments) {
   return 0;
 }
 
-// listen(address, padded, backlog, mode, whole, descriptors)
+// listen(address, padded, backlog, mode, whole, type, descriptors)
 int64_t Listen(Environment& environment, const Arguments& arguments) {
   auto address = ParseAddress(arguments.Bytes(0), arguments.Bool(1));
   if (!address.ok()) return address.error().Negative();
@@ -78,7 +85,8 @@ int64_t Listen(Environment& environment, const Arguments& arguments) {
   options.backlog = arguments.Int(2, options.backlog);
   options.add_mode = static_cast<unsigned>(arguments.Int(3, 0));
   options.whole_mode = arguments.Bool(4);
-  options.descriptors = arguments.Bool(5);
+  options.type = TypeOf(arguments.Int(5));
+  options.descriptors = arguments.Bool(6);
   return HandleOrError(environment.engine()->Listen(address.value(), options));
 }
 
@@ -86,6 +94,24 @@ int64_t Listen(Environment& environment, const Arguments& arguments) {
 int64_t AdoptListener(Environment& environment, const Arguments& arguments) {
   return HandleOrError(
       environment.engine()->AdoptListener(posix::Fd(arguments.Int(0)), arguments.Int(1, 511)));
+}
+
+// setMessageMemory(memory)
+int64_t SetMessageMemory(Environment& environment, const Arguments& arguments) {
+  const auto memory = environment.memory().AttachMessages(arguments.Value(0));
+  const auto set = environment.engine()->SetMessageMemory(memory);
+  return set.ok() ? 0 : set.error().Negative();
+}
+
+// setMessageLimits(handle, longest, batchSize, sendBuffer, receiveBuffer)
+int64_t SetMessageLimits(Environment& environment, const Arguments& arguments) {
+  engine::MessageLimits limits;
+  limits.longest = static_cast<size_t>(arguments.Int(1, 0));
+  limits.batch_size = static_cast<size_t>(arguments.Int(2, 0));
+  limits.send_buffer = arguments.Int(3, 0);
+  limits.receive_buffer = arguments.Int(4, 0);
+  const auto sendable = environment.engine()->SetMessageLimits(arguments.Int(0), limits);
+  return sendable.ok() ? static_cast<int64_t>(sendable.value()) : sendable.error().Negative();
 }
 
 // flush(count): carries out the first `count` rows of the submission table.
@@ -161,10 +187,22 @@ napi_value Describe(napi_env env, napi_callback_info info) {
   return Number(env, kind.value().type + (kind.value().listening ? 0x100 : 0));
 }
 
+bool ExportDebug(napi_env env, napi_value exports) {
+#ifdef DEBUG
+  constexpr bool kDebug = true;
+#else
+  constexpr bool kDebug = false;
+#endif
+  napi_value value = nullptr;
+  return napi_get_boolean(env, kDebug, &value) == napi_ok &&
+         napi_set_named_property(env, exports, "debug", value) == napi_ok;
+}
+
 }  // namespace
 
 napi_value Initialize(napi_env env, napi_value exports) {
-  const bool ready = Environment::Install(env) && Export(env, exports, "attach", Attach) &&
+  const bool ready = Environment::Install(env) && ExportDebug(env, exports) &&
+                     Export(env, exports, "attach", Attach) &&
                      Export(env, exports, "describe", Describe) &&
                      Export(env, exports, "probeUring", ProbeUring) &&
                      Export(env, exports, "connect", WithEngine<Connect>) &&
@@ -173,6 +211,8 @@ napi_value Initialize(napi_env env, napi_value exports) {
                      Export(env, exports, "socketpair", WithEngine<SocketPair>) &&
                      Export(env, exports, "listen", WithEngine<Listen>) &&
                      Export(env, exports, "adoptListener", WithEngine<AdoptListener>) &&
+                     Export(env, exports, "setMessageMemory", WithEngine<SetMessageMemory>) &&
+                     Export(env, exports, "setMessageLimits", WithEngine<SetMessageLimits>) &&
                      Export(env, exports, "flush", WithEngine<Flush>) &&
                      Export(env, exports, "setReferenced", WithEngine<SetReferenced>) &&
                      Export(env, exports, "setBusyPoll", WithEngine<SetBusyPoll>) &&

@@ -56,8 +56,8 @@ class Arguments {
 
  private:
   napi_env env_;
-  size_t count_ = 6;
-  std::array<napi_value, 6> values_{};
+  size_t count_ = 8;
+  std::array<napi_value, 8> values_{};
   void* data_ = nullptr;
 };
 

@@ -35,6 +35,13 @@ bool SharedMemory::Attach(napi_env env, napi_value layout) {
          payloads_.Set(env, Field(env, layout, "payloads"));
 }
 
+engine::MessageMemory SharedMemory::AttachMessages(napi_value layout) {
+  if (layout == nullptr || !message_layout_.Set(env_, layout)) return {};
+  return {BytesOf(env_, Field(env_, layout, "area")),
+          RowsOf<int32_t>(env_, Field(env_, layout, "received")),
+          RowsOf<int32_t>(env_, Field(env_, layout, "outgoing"))};
+}
+
 engine::EngineMemory SharedMemory::memory() {
   return {completions_, send_area_, receive_area_, descriptors_, this};
 }

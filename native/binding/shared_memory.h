@@ -8,6 +8,7 @@
 #include "binding/napi_util.h"
 #include "engine/engine_core.h"
 #include "engine/host_memory.h"
+#include "engine/message_area.h"
 #include "engine/records.h"
 
 namespace afunix::binding {
@@ -17,6 +18,9 @@ class SharedMemory final : public engine::HostMemory {
   // Reads the fields of the object that src/binding.ts calls EngineMemory. False: a field is not
   // what it should be.
   [[nodiscard]] bool Attach(napi_env env, napi_value layout);
+
+  // The same for what src/binding.ts calls MessageMemory; what is not as it should be is empty.
+  [[nodiscard]] engine::MessageMemory AttachMessages(napi_value layout);
 
   [[nodiscard]] engine::EngineMemory memory();
   [[nodiscard]] std::span<engine::Submission> submissions() const { return submissions_; }
@@ -30,6 +34,7 @@ class SharedMemory final : public engine::HostMemory {
 
   napi_env env_ = nullptr;
   Reference layout_;
+  Reference message_layout_;
   Reference targets_;
   Reference slabs_;
   Reference payloads_;

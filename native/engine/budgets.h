@@ -37,6 +37,25 @@ inline constexpr size_t kRingAnswersWanted = 64;
 // that is closed with some of them out leaves them to the kernel.
 inline constexpr int kShutdownTries = 1000;
 
+// Messages of one collection lie here, packed from the front; while the kernel is receiving, each
+// of those of a call has room for the longest.
+inline constexpr size_t kMessageAreaSize = 4 * 1024 * 1024;
+// What a sender with the kernel's default SO_SNDBUF can send (it keeps 32 bytes for itself).
+inline constexpr size_t kLongestByDefault = 212'992 - 32;
+// Messages begin at multiples of this.
+inline constexpr size_t kMessageAlignment = 64;
+// Received messages that are at most this long are moved together in the area.
+inline constexpr size_t kPackedMessage = 4 * 1024;
+// Messages received or sent by one system call.
+inline constexpr size_t kMessagesPerCall = 64;
+// Messages from one socket per collection, and from all of them.
+inline constexpr size_t kMessageBudget = 256;
+inline constexpr size_t kMessageRows = 1024;
+// Messages to send that one flush can carry.
+inline constexpr size_t kOutgoingRows = 2048;
+// Memory that a socket keeps when the kernel has taken everything that was pending.
+inline constexpr size_t kPendingKept = 128 * 1024;
+
 // A socket whose last read was at least this long reads its next one into a slab, without a copy.
 inline constexpr size_t kBulkRead = 24 * 1024;
 

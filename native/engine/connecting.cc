@@ -18,12 +18,14 @@ constexpr int64_t kForEver = std::numeric_limits<int64_t>::max();
 }  // namespace
 
 posix::Result<int32_t> ReadinessEngine::Connect(const posix::UnixAddress& address, int64_t patience,
-                                                bool descriptors) {
+                                                posix::SocketType type, bool descriptors) {
   counters_.syscalls += 2;
-  auto opened = posix::OpenSocket(posix::SocketType::kStream);
+  auto made = NewConnection(type);
+  if (!made.ok()) return made.error();
+  auto opened = posix::OpenSocket(type);
   if (!opened.ok()) return opened.error();
-  auto owned = std::make_unique<StreamSocket>();
-  StreamSocket& socket = *owned;
+  auto owned = std::move(made).value();
+  Connection& socket = *owned;
   socket.fd = std::move(opened).value();
   socket.descriptors_refused = !descriptors && posix::RefuseDescriptors(socket.fd.get()).ok();
   const int32_t handle = endpoints_.Insert(std::move(owned));
@@ -33,13 +35,13 @@ posix::Result<int32_t> ReadinessEngine::Connect(const posix::UnixAddress& addres
 
 posix::Status ReadinessEngine::ConnectAgain(int32_t handle, const posix::UnixAddress& address,
                                             int64_t patience) {
-  StreamSocket* socket = FindStream(handle);
+  Connection* socket = FindConnection(handle);
   if (socket == nullptr) return posix::Error{EBADF};
   BeginConnecting(*socket, address, patience);
   return {};
 }
 
-void ReadinessEngine::BeginConnecting(StreamSocket& socket, const posix::UnixAddress& address,
+void ReadinessEngine::BeginConnecting(Connection& socket, const posix::UnixAddress& address,
                                       int64_t patience) {
   const int64_t now = posix::MonotonicNow();
   socket.connecting = true;
@@ -51,7 +53,7 @@ void ReadinessEngine::BeginConnecting(StreamSocket& socket, const posix::UnixAdd
   UpdateLiveness(socket);
 }
 
-void ReadinessEngine::Attempt(StreamSocket& socket, int64_t now) {
+void ReadinessEngine::Attempt(Connection& socket, int64_t now) {
   if (!socket.attempt) return;
   ConnectAttempt& attempt = *socket.attempt;
   ++counters_.syscalls;
@@ -66,7 +68,14 @@ void ReadinessEngine::Attempt(StreamSocket& socket, int64_t now) {
   if (outcome == 0) {
     if (auto watched = Watch(socket); !watched.ok()) outcome = watched.error().Negative();
   }
-  if (outcome == 0) ++counters_.connected;
+  if (outcome == 0) {
+    ++counters_.connected;
+    if (socket.HasPending()) {
+      // It was sent before there was a connection.
+      socket.writable = true;
+      Enqueue(socket);
+    }
+  }
   socket.attempt.reset();
   Defer(socket.handle, CompletionKind::kConnected, outcome);
   UpdateLiveness(socket);

@@ -8,7 +8,7 @@
 namespace afunix::engine {
 
 struct Endpoint {
-  enum class Kind : uint8_t { kStream, kListener };
+  enum class Kind : uint8_t { kStream, kMessages, kListener };
 
   explicit Endpoint(Kind endpoint_kind) : kind(endpoint_kind) {}
   virtual ~Endpoint() = default;

@@ -8,9 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "engine/message_area.h"
 #include "engine/records.h"
 #include "posix/fd.h"
 #include "posix/result.h"
+#include "posix/socket.h"
 #include "posix/unix_address.h"
 
 namespace afunix::engine {
@@ -28,6 +30,7 @@ struct Counters {
 };
 
 struct ListenOptions {
+  posix::SocketType type = posix::SocketType::kStream;
   int backlog = 511;
   // Bits to add to the socket file's mode before anybody can connect, or all that it then is;
   // pathname addresses only.
@@ -35,6 +38,17 @@ struct ListenOptions {
   bool whole_mode = false;
   // Who connects may send descriptors. Otherwise the kernel refuses them where it can.
   bool descriptors = false;
+};
+
+// How one message socket works; 0 leaves a setting as the kernel, or the engine, has it.
+struct MessageLimits {
+  // The longest message that is received whole and, if SO_SNDBUF can be made to allow it, sent.
+  size_t longest = 0;
+  // Messages told at once.
+  size_t batch_size = 0;
+  // SO_SNDBUF and SO_RCVBUF as setsockopt takes them.
+  int send_buffer = 0;
+  int receive_buffer = 0;
 };
 
 class Engine {
@@ -47,9 +61,9 @@ class Engine {
   // The handle of a new connection attempt; kConnected tells its outcome, never before the next
   // Collect(). While the peer's backlog is full it is tried again, up to `patience` nanoseconds.
   // With `descriptors` the peer may send some, see SetMaxDescriptors().
-  [[nodiscard]] virtual posix::Result<int32_t> Connect(const posix::UnixAddress& address,
-                                                       int64_t patience,
-                                                       bool descriptors = false) = 0;
+  [[nodiscard]] virtual posix::Result<int32_t> Connect(
+      const posix::UnixAddress& address, int64_t patience,
+      posix::SocketType type = posix::SocketType::kStream, bool descriptors = false) = 0;
 
   // connect(2) once more on a handle that connects or is connected; its kConnected replaces one
   // that was not told yet.
@@ -57,7 +71,7 @@ class Engine {
                                                    const posix::UnixAddress& address,
                                                    int64_t patience) = 0;
 
-  // A connected stream socket, owned from here on, also on failure.
+  // A connected socket, owned from here on, also on failure.
   [[nodiscard]] virtual posix::Result<int32_t> Adopt(posix::Fd fd) = 0;
 
   // Bound and listening when it returns. The socket file is removed at close if it is still ours.
@@ -66,6 +80,13 @@ class Engine {
 
   // A bound socket, owned from here on; listen(2) is called on it, its file is left alone at close.
   [[nodiscard]] virtual posix::Result<int32_t> AdoptListener(posix::Fd fd, int backlog) = 0;
+
+  // Message sockets need memory of their own, given once before the first of them. ENXIO without.
+  [[nodiscard]] virtual posix::Status SetMessageMemory(const MessageMemory& memory) = 0;
+
+  // The longest message that can be sent on `handle` now that it has these limits.
+  [[nodiscard]] virtual posix::Result<size_t> SetMessageLimits(int32_t handle,
+                                                               const MessageLimits& limits) = 0;
 
   // Carries out `submissions` in order and writes each one's outcome into it.
   virtual void Submit(std::span<Submission> submissions) = 0;

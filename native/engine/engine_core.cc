@@ -14,12 +14,26 @@ EngineCore::EngineCore(const EngineMemory& memory)
       receive_area_(memory.receive_area.first(kReceiveAreaSize)),
       descriptors_(memory.descriptors) {}
 
-StreamSocket* EngineCore::FindStream(int32_t handle) const {
+Connection* EngineCore::FindConnection(int32_t handle) const {
   Endpoint* endpoint = endpoints_.Find(handle);
-  if (endpoint == nullptr || endpoint->closed || endpoint->kind != Endpoint::Kind::kStream) {
+  if (endpoint == nullptr || endpoint->closed || endpoint->kind == Endpoint::Kind::kListener) {
     return nullptr;
   }
-  return static_cast<StreamSocket*>(endpoint);
+  return static_cast<Connection*>(endpoint);
+}
+
+StreamSocket* EngineCore::FindStream(int32_t handle) const {
+  Connection* connection = FindConnection(handle);
+  if (connection == nullptr || connection->kind != Endpoint::Kind::kStream) return nullptr;
+  return static_cast<StreamSocket*>(connection);
+}
+
+posix::Result<std::unique_ptr<Connection>> EngineCore::NewConnection(posix::SocketType type) const {
+  if (type == posix::SocketType::kStream) {
+    return std::unique_ptr<Connection>(std::make_unique<StreamSocket>());
+  }
+  if (!message_area_.open()) return posix::Error{ENXIO};
+  return std::unique_ptr<Connection>(std::make_unique<MessageSocket>());
 }
 
 void EngineCore::Complete(int32_t handle, CompletionKind kind, int32_t result, int32_t offset) {
@@ -45,6 +59,7 @@ void EngineCore::BeginCollection() {
   completed_ = 0;
   receive_area_.Rewind();
   descriptors_.Clear();
+  message_area_.Rewind();
 }
 
 void EngineCore::TellDeferred() {
@@ -64,7 +79,7 @@ void EngineCore::TellDeferred() {
 }
 
 int32_t EngineCore::ConnectOutcome(int32_t handle) {
-  const StreamSocket* socket = FindStream(handle);
+  const Connection* socket = FindConnection(handle);
   if (socket == nullptr) return 0;
   ++counters_.syscalls;
   const auto error = posix::GetIntOption(socket->fd.get(), SOL_SOCKET, SO_ERROR);
@@ -92,7 +107,7 @@ void EngineCore::SetReferenced(int32_t handle, bool referenced) {
 }
 
 void EngineCore::SetBusyPoll(int32_t handle, int64_t nanoseconds) {
-  StreamSocket* socket = FindStream(handle);
+  Connection* socket = FindConnection(handle);
   if (socket == nullptr) return;
   if (socket->busy_poll > 0 && --busy_polls_[socket->busy_poll] == 0) {
     busy_polls_.erase(socket->busy_poll);
@@ -102,10 +117,46 @@ void EngineCore::SetBusyPoll(int32_t handle, int64_t nanoseconds) {
 }
 
 size_t EngineCore::PendingBytes(int32_t handle) const {
-  const StreamSocket* socket = FindStream(handle);
-  if (socket == nullptr || socket->write.empty()) return 0;
+  const Connection* socket = FindConnection(handle);
+  if (socket == nullptr || socket->PendingSize() == 0) return 0;
   const auto queued = posix::UnreadByPeer(socket->fd.get());
-  return socket->write.remaining() + (queued.ok() ? queued.value() : 0);
+  return socket->PendingSize() + (queued.ok() ? queued.value() : 0);
+}
+
+posix::Status EngineCore::SetMessageMemory(const MessageMemory& memory) {
+  if (message_area_.open()) return posix::Error{EALREADY};
+  if (!message_area_.Open(memory)) return posix::Error{EINVAL};
+  return {};
+}
+
+posix::Result<size_t> EngineCore::SetMessageLimits(int32_t handle, const MessageLimits& limits) {
+  Connection* connection = FindConnection(handle);
+  if (connection == nullptr || connection->kind != Endpoint::Kind::kMessages) {
+    return posix::Error{EBADF};
+  }
+  auto& socket = static_cast<MessageSocket&>(*connection);
+  const int fd = socket.fd.get();
+  if (limits.send_buffer > 0) {
+    auto set = posix::SetIntOption(fd, SOL_SOCKET, SO_SNDBUF, limits.send_buffer);
+    if (!set.ok()) return set.error();
+  }
+  if (limits.receive_buffer > 0) {
+    auto set = posix::SetIntOption(fd, SOL_SOCKET, SO_RCVBUF, limits.receive_buffer);
+    if (!set.ok()) return set.error();
+  }
+  counters_.syscalls += 1;
+  auto sendable = posix::LongestMessage(fd);
+  if (!sendable.ok()) return sendable.error();
+  if (limits.longest > sendable.value() && limits.send_buffer == 0) {
+    counters_.syscalls += 2;
+    (void)posix::AllowMessage(fd, limits.longest);
+    sendable = posix::LongestMessage(fd);
+    if (!sendable.ok()) return sendable.error();
+  }
+  socket.longest = std::min(limits.longest > 0 ? limits.longest : sendable.value(),
+                            kMessageAreaSize - kMessageAlignment);
+  if (limits.batch_size > 0) socket.batch_size = limits.batch_size;
+  return limits.longest > 0 ? std::min(limits.longest, sendable.value()) : sendable.value();
 }
 
 int EngineCore::DescriptorOf(int32_t handle) const {
@@ -115,10 +166,10 @@ int EngineCore::DescriptorOf(int32_t handle) const {
 
 void EngineCore::CloseEndpoint(Endpoint& endpoint) {
   if (endpoint.closed) return;
-  if (endpoint.kind == Endpoint::Kind::kStream) {
-    auto& socket = static_cast<StreamSocket&>(endpoint);
+  if (endpoint.kind != Endpoint::Kind::kListener) {
+    auto& socket = static_cast<Connection&>(endpoint);
     SetBusyPoll(endpoint.handle, 0);
-    socket.write.Discard();
+    socket.DiscardPending();
     socket.attempt.reset();
   } else {
     auto& listener = static_cast<Listener&>(endpoint);

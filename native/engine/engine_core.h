@@ -14,6 +14,8 @@
 #include "engine/handle_table.h"
 #include "engine/host_memory.h"
 #include "engine/listener.h"
+#include "engine/message_area.h"
+#include "engine/message_socket.h"
 #include "engine/receive_area.h"
 #include "engine/records.h"
 #include "engine/stream_socket.h"
@@ -40,6 +42,9 @@ class EngineCore : public Engine {
   [[nodiscard]] int64_t BusyPoll() const override {
     return busy_polls_.empty() ? 0 : busy_polls_.rbegin()->first;
   }
+  [[nodiscard]] posix::Status SetMessageMemory(const MessageMemory& memory) override;
+  [[nodiscard]] posix::Result<size_t> SetMessageLimits(int32_t handle,
+                                                       const MessageLimits& limits) override;
   [[nodiscard]] size_t PendingBytes(int32_t handle) const override;
   [[nodiscard]] int DescriptorOf(int32_t handle) const override;
   [[nodiscard]] posix::Fd ClaimDescriptor(size_t place) override {
@@ -48,7 +53,11 @@ class EngineCore : public Engine {
   [[nodiscard]] Counters& counters() override { return counters_; }
 
  protected:
+  [[nodiscard]] Connection* FindConnection(int32_t handle) const;
   [[nodiscard]] StreamSocket* FindStream(int32_t handle) const;
+  // Null, and why, if there can be no socket of this type now.
+  [[nodiscard]] posix::Result<std::unique_ptr<Connection>> NewConnection(
+      posix::SocketType type) const;
 
   // Completions of the collection under way.
   void Complete(int32_t handle, CompletionKind kind, int32_t result, int32_t offset = 0);
@@ -77,6 +86,7 @@ class EngineCore : public Engine {
   EngineMemory memory_;
   ReceiveArea receive_area_;
   DescriptorTable descriptors_;
+  MessageArea message_area_;
   HandleTable endpoints_;
   Counters counters_;
   bool attended_ = false;

@@ -49,7 +49,7 @@ void EpollEngine::Unwatch(Endpoint& endpoint) {
   (void)epoll_.Remove(endpoint.fd.get());
 }
 
-void EpollEngine::WatchWritable(StreamSocket& socket, bool watch) {
+void EpollEngine::WatchWritable(Connection& socket, bool watch) {
   if (socket.watches_writable == watch) return;
   ++counters_.syscalls;
   const uint32_t events = watch ? kReadEvents | EPOLLOUT : kReadEvents;

@@ -27,10 +27,10 @@ class EpollEngine final : public ReadinessEngine {
 
   [[nodiscard]] posix::Status Watch(Endpoint& endpoint) override;
   void Unwatch(Endpoint& endpoint) override;
-  void WatchWritable(StreamSocket& socket, bool watch) override;
+  void WatchWritable(Connection& socket, bool watch) override;
   // Edge-triggered: the kernel says so by itself.
   void AwaitMore(Endpoint& /*endpoint*/) override {}
-  void AwaitNoMore(StreamSocket& /*socket*/) override {}
+  void AwaitNoMore(Connection& /*socket*/) override {}
   void TakeBack(StreamSocket& socket, std::vector<std::byte>& /*unread*/) override {
     Unwatch(socket);
   }

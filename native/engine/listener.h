@@ -4,6 +4,7 @@
 
 #include "engine/endpoint.h"
 #include "posix/fd.h"
+#include "posix/socket.h"
 #include "posix/socket_file.h"
 
 namespace afunix::engine {
@@ -24,6 +25,8 @@ struct Listener final : Endpoint {
   // that its client learns at once instead of waiting for ever. False if even that failed.
   [[nodiscard]] bool ShedOne();
 
+  // Of itself, and so of what it accepts.
+  posix::SocketType type = posix::SocketType::kStream;
   posix::SocketFile file;
   bool owns_file = false;
   // Waits for the back-off to pass before it accepts again.

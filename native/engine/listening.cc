@@ -1,4 +1,6 @@
 // Listening and accepting.
+#include <sys/socket.h>
+
 #include <utility>
 
 #include "engine/budgets.h"
@@ -12,9 +14,10 @@ namespace afunix::engine {
 posix::Result<int32_t> ReadinessEngine::Listen(const posix::UnixAddress& address,
                                                const ListenOptions& options) {
   counters_.syscalls += 4;
-  auto opened = posix::OpenSocket(posix::SocketType::kStream);
+  auto opened = posix::OpenSocket(options.type);
   if (!opened.ok()) return opened.error();
   auto listener = std::make_unique<Listener>();
+  listener->type = options.type;
   listener->fd = std::move(opened).value();
   listener->descriptors_refused =
       !options.descriptors && posix::RefuseDescriptors(listener->fd.get()).ok();
@@ -38,8 +41,11 @@ posix::Result<int32_t> ReadinessEngine::Listen(const posix::UnixAddress& address
 }
 
 posix::Result<int32_t> ReadinessEngine::AdoptListener(posix::Fd fd, int backlog) {
+  auto kind = posix::DescribeSocket(fd.get());
+  if (!kind.ok()) return kind.error();
   if (auto made = posix::MakeNonBlockingCloseOnExec(fd.get()); !made.ok()) return made.error();
   auto listener = std::make_unique<Listener>();
+  if (kind.value().type == SOCK_SEQPACKET) listener->type = posix::SocketType::kSeqpacket;
   listener->fd = std::move(fd);
   return StartListening(std::move(listener), backlog);
 }
@@ -99,8 +105,10 @@ bool ReadinessEngine::AcceptSome(Listener& listener) {
 }
 
 bool ReadinessEngine::TellAccepted(Listener& listener, posix::Fd fd) {
-  auto owned = std::make_unique<StreamSocket>();
-  StreamSocket& socket = *owned;
+  auto made = NewConnection(listener.type);
+  if (!made.ok()) return false;
+  auto owned = std::move(made).value();
+  Connection& socket = *owned;
   socket.fd = std::move(fd);
   socket.descriptors_refused = listener.descriptors_refused;
   const int32_t handle = endpoints_.Insert(std::move(owned));

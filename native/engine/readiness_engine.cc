@@ -10,14 +10,24 @@
 
 namespace afunix::engine {
 
+ReadinessEngine::ReadinessEngine(const EngineMemory& memory) : EngineCore(memory) {
+  for (size_t i = 0; i < headers_.size(); ++i) {
+    headers_[i].msg_hdr.msg_iov = &parts_[i];
+    headers_[i].msg_hdr.msg_iovlen = 1;
+  }
+}
+
 posix::Result<int32_t> ReadinessEngine::Adopt(posix::Fd fd) {
-  if (auto kind = posix::DescribeSocket(fd.get()); !kind.ok()) return kind.error();
+  auto kind = posix::DescribeSocket(fd.get());
+  if (!kind.ok()) return kind.error();
   if (auto made = posix::MakeNonBlockingCloseOnExec(fd.get()); !made.ok()) return made.error();
-  auto socket = std::make_unique<StreamSocket>();
-  StreamSocket& stream = *socket;
-  stream.fd = std::move(fd);
-  const int32_t handle = endpoints_.Insert(std::move(socket));
-  if (auto watched = Watch(stream); !watched.ok()) {
+  auto opened = NewConnection(kind.value().type == SOCK_SEQPACKET ? posix::SocketType::kSeqpacket
+                                                                  : posix::SocketType::kStream);
+  if (!opened.ok()) return opened.error();
+  Connection& socket = *opened.value();
+  socket.fd = std::move(fd);
+  const int32_t handle = endpoints_.Insert(std::move(opened).value());
+  if (auto watched = Watch(socket); !watched.ok()) {
     endpoints_.Erase(handle);
     return watched.error();
   }
@@ -42,21 +52,32 @@ void ReadinessEngine::CarryOut(Submission& submission) {
     submission.offset = -EBADF;
   } else if (submission.kind == static_cast<int32_t>(SubmissionKind::kClose)) {
     Close(*endpoint);
-  } else if (endpoint->kind != Endpoint::Kind::kStream) {
+  } else if (endpoint->kind == Endpoint::Kind::kListener) {
     submission.offset = -EINVAL;
   } else {
-    auto& socket = static_cast<StreamSocket&>(*endpoint);
-    submission.offset = Carry(submission, socket);
-    UpdateLiveness(socket);
+    auto& connection = static_cast<Connection&>(*endpoint);
+    submission.offset = Carry(submission, connection);
+    UpdateLiveness(connection);
   }
 }
 
-int32_t ReadinessEngine::Carry(const Submission& submission, StreamSocket& socket) {
+int32_t ReadinessEngine::Carry(const Submission& submission, Connection& socket) {
+  const auto length = static_cast<size_t>(submission.length);
+  const bool of_messages = socket.kind == Endpoint::Kind::kMessages;
   switch (static_cast<SubmissionKind>(submission.kind)) {
     case SubmissionKind::kWrite:
-      return WriteFromArea(socket, BytesOf(submission));
+      if (of_messages) return -EINVAL;
+      return WriteFromArea(static_cast<StreamSocket&>(socket), BytesOf(submission));
     case SubmissionKind::kWritePayload:
-      return WritePayload(socket, static_cast<size_t>(submission.length));
+      if (of_messages) return -EINVAL;
+      return WritePayload(static_cast<StreamSocket&>(socket), length);
+    case SubmissionKind::kSend:
+      if (!of_messages) return -EINVAL;
+      return SendRows(static_cast<MessageSocket&>(socket), static_cast<size_t>(submission.offset),
+                      length);
+    case SubmissionKind::kSendPayload:
+      if (!of_messages) return -EINVAL;
+      return SendPayload(static_cast<MessageSocket&>(socket), length);
     case SubmissionKind::kShutdown:
       HalfClose(socket);
       return kPending;
@@ -100,10 +121,12 @@ size_t ReadinessEngine::Collect() {
 }
 
 void ReadinessEngine::NoteReady(Endpoint& endpoint, uint32_t events) {
-  if (endpoint.kind == Endpoint::Kind::kStream) {
-    auto& socket = static_cast<StreamSocket&>(endpoint);
+  if (endpoint.kind != Endpoint::Kind::kListener) {
+    auto& socket = static_cast<Connection&>(endpoint);
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) socket.hung_up = true;
-    if ((events & EPOLLPRI) != 0) socket.has_out_of_band = true;
+    if ((events & EPOLLPRI) != 0 && socket.kind == Endpoint::Kind::kStream) {
+      static_cast<StreamSocket&>(socket).has_out_of_band = true;
+    }
     if ((events & EPOLLHUP) != 0) socket.peer_gone = true;
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) socket.writable = true;
     if ((events & ~static_cast<uint32_t>(EPOLLOUT)) != 0) socket.ready = true;
@@ -122,10 +145,14 @@ void ReadinessEngine::LookAtQueue() {
     endpoint->queued = false;
     if (endpoint->closed) continue;
     bool again = false;
-    if (endpoint->kind == Endpoint::Kind::kStream) {
-      auto& socket = static_cast<StreamSocket&>(*endpoint);
+    if (endpoint->kind != Endpoint::Kind::kListener) {
+      auto& socket = static_cast<Connection&>(*endpoint);
       if (std::exchange(socket.writable, false)) OnWritable(socket);
-      if (socket.reading && socket.ready) again = ReadSome(socket);
+      if (socket.reading && socket.ready) {
+        again = socket.kind == Endpoint::Kind::kStream
+                    ? ReadSome(static_cast<StreamSocket&>(socket))
+                    : ReadMessages(static_cast<MessageSocket&>(socket));
+      }
     } else {
       again = AcceptSome(static_cast<Listener&>(*endpoint));
     }
@@ -157,10 +184,10 @@ void ReadinessEngine::RunDeadlines() {
   while (auto tag = deadlines_.TakeDue(now)) {
     Endpoint* endpoint = endpoints_.FindTagged(*tag);
     if (endpoint == nullptr || endpoint->closed) continue;
-    if (endpoint->kind == Endpoint::Kind::kStream) {
-      auto& socket = static_cast<StreamSocket&>(*endpoint);
+    if (endpoint->kind != Endpoint::Kind::kListener) {
+      auto& socket = static_cast<Connection&>(*endpoint);
       Attempt(socket, now);
-      if (!socket.write.empty()) {
+      if (socket.HasPending()) {
         // It waited for the kernel to have memory again.
         socket.writable = true;
         Enqueue(socket);

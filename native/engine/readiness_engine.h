@@ -8,12 +8,14 @@
 #pragma once
 
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "engine/budgets.h"
 #include "engine/deadlines.h"
 #include "engine/engine_core.h"
 #include "posix/ancillary.h"
@@ -28,7 +30,7 @@ inline constexpr size_t kControlSize =
 class ReadinessEngine : public EngineCore {
  public:
   [[nodiscard]] posix::Result<int32_t> Connect(const posix::UnixAddress& address, int64_t patience,
-                                               bool descriptors) override;
+                                               posix::SocketType type, bool descriptors) override;
   [[nodiscard]] posix::Status ConnectAgain(int32_t handle, const posix::UnixAddress& address,
                                            int64_t patience) override;
   [[nodiscard]] posix::Result<int32_t> Adopt(posix::Fd fd) override;
@@ -45,19 +47,19 @@ class ReadinessEngine : public EngineCore {
   [[nodiscard]] bool HasWork() const override { return HasDeferred() || !queue_.empty(); }
 
  protected:
-  explicit ReadinessEngine(const EngineMemory& memory) : EngineCore(memory) {}
+  explicit ReadinessEngine(const EngineMemory& memory);
 
   // Called once for an endpoint that is connected or listening; afterwards the kernel says when it
   // has something.
   [[nodiscard]] virtual posix::Status Watch(Endpoint& endpoint) = 0;
   // Called before its descriptor is closed.
   virtual void Unwatch(Endpoint& endpoint) = 0;
-  virtual void WatchWritable(StreamSocket& socket, bool watch) = 0;
+  virtual void WatchWritable(Connection& socket, bool watch) = 0;
   // `endpoint` was looked at, or its user wants to read: if it is not queued and not ready, the
   // kernel has to say when it is.
   virtual void AwaitMore(Endpoint& endpoint) = 0;
   // The user of `socket` stopped reading.
-  virtual void AwaitNoMore(StreamSocket& socket) = 0;
+  virtual void AwaitNoMore(Connection& socket) = 0;
   // Takes back what the kernel has of `socket`, and appends what it received and nobody was told.
   virtual void TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) = 0;
   // `socket` has bytes that were received already: tells of them. True if it may have more.
@@ -76,7 +78,7 @@ class ReadinessEngine : public EngineCore {
   void ForgetQueues();
 
   // reading.cc
-  void FinishReading(StreamSocket& socket);
+  void FinishReading(Connection& socket);
 
   // writing.cc; writes return 0, −errno or kPending.
   [[nodiscard]] int32_t SettleSend(StreamSocket& socket, std::span<const std::byte> bytes,
@@ -88,7 +90,7 @@ class ReadinessEngine : public EngineCore {
 
  private:
   // readiness_engine.cc
-  [[nodiscard]] int32_t Carry(const Submission& submission, StreamSocket& socket);
+  [[nodiscard]] int32_t Carry(const Submission& submission, Connection& connection);
   void Close(Endpoint& endpoint);
   void LookAtQueue();
   void ScheduleAt(int64_t when, const Endpoint& endpoint);
@@ -99,17 +101,33 @@ class ReadinessEngine : public EngineCore {
   // True if the socket may have more and should stay in the queue.
   [[nodiscard]] bool ReadSome(StreamSocket& socket);
 
+  // reading_messages.cc
+  // The same for messages.
+  [[nodiscard]] bool ReadMessages(MessageSocket& socket);
+  [[nodiscard]] posix::Result<size_t> ReceiveInto(const MessageSocket& socket,
+                                                  std::span<std::byte> room, size_t count);
+  size_t TakeMessages(const MessageSocket& socket, std::span<std::byte> area, size_t at,
+                      size_t count);
+  [[nodiscard]] size_t WithoutEnd(const MessageSocket& socket, size_t count);
+
   // writing.cc
   [[nodiscard]] int32_t WriteFromArea(StreamSocket& socket, std::span<const std::byte> bytes);
   [[nodiscard]] int32_t WritePayload(StreamSocket& socket, size_t length);
   [[nodiscard]] int32_t ContinueWrite(StreamSocket& socket);
-  void WaitForRoom(StreamSocket& socket, int code);
-  void HalfClose(StreamSocket& socket);
-  void OnWritable(StreamSocket& socket);
+  [[nodiscard]] int32_t ContinueWrite(MessageSocket& socket);
+  void WaitForRoom(Connection& socket, int code);
+  void HalfClose(Connection& socket);
+  void OnWritable(Connection& socket);
+
+  // writing_messages.cc; as writes.
+  [[nodiscard]] int32_t SendRows(MessageSocket& socket, size_t first, size_t count);
+  [[nodiscard]] int32_t SendPayload(MessageSocket& socket, size_t length);
+  int32_t FailSending(MessageSocket& socket, int code);
+  [[nodiscard]] posix::Result<size_t> SendCall(const MessageSocket& socket, size_t count);
 
   // connecting.cc
-  void BeginConnecting(StreamSocket& socket, const posix::UnixAddress& address, int64_t patience);
-  void Attempt(StreamSocket& socket, int64_t now);
+  void BeginConnecting(Connection& socket, const posix::UnixAddress& address, int64_t patience);
+  void Attempt(Connection& socket, int64_t now);
 
   // listening.cc
   [[nodiscard]] posix::Result<int32_t> StartListening(std::unique_ptr<Listener> listener,
@@ -128,6 +146,9 @@ class ReadinessEngine : public EngineCore {
   alignas(cmsghdr) std::array<std::byte, kControlSize> control_{};
   // Slabs filled in the collection under way.
   int32_t slabs_used_ = 0;
+  // Arguments of the calls that receive or send many messages.
+  std::array<iovec, kMessagesPerCall> parts_{};
+  std::array<mmsghdr, kMessagesPerCall> headers_{};
 };
 
 }  // namespace afunix::engine

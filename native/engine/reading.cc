@@ -120,7 +120,7 @@ bool ReadinessEngine::ReadSome(StreamSocket& socket) {
   }
 }
 
-void ReadinessEngine::FinishReading(StreamSocket& socket) {
+void ReadinessEngine::FinishReading(Connection& socket) {
   socket.ended = true;
   socket.ready = false;
   socket.reading = false;

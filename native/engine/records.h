@@ -22,6 +22,7 @@ enum class CompletionKind : int32_t {
   // `result` descriptors, from `offset` of their table on, came with the data told next; or −errno:
   // some that came with the data told before were more than are taken, and all of them are closed.
   kDescriptors,
+  kMessages,  // `result` messages: rows of the table from `offset` on
 };
 
 struct Completion {
@@ -36,6 +37,8 @@ static_assert(sizeof(Completion) == 5 * sizeof(int32_t));
 enum class SubmissionKind : int32_t {
   kWrite = 1,     // `length` bytes at `offset` of the send area
   kWritePayload,  // the handle's payload, `length` bytes in all
+  kSend,          // `length` messages: rows of the outgoing table from `offset` on
+  kSendPayload,   // the handle's payload as one message of `length` bytes
   kShutdown,      // half-close, after what was written before it
   kReadStart,
   kReadStop,
@@ -54,5 +57,15 @@ struct Submission {
 static_assert(sizeof(Submission) == 4 * sizeof(int32_t));
 
 inline constexpr int32_t kPending = 1;
+
+// The tables of messages are stored column by column. A received one: offset in its area, length
+// there, full length as it was sent, flags. One to send: offset in the send area, length.
+inline constexpr int32_t kReceivedColumns = 4;
+inline constexpr int32_t kOutgoingColumns = 2;
+
+// Flags of a received message: it was longer than its place and its tail is lost; descriptors came
+// with it and were dropped.
+inline constexpr int32_t kMessageTruncated = 1;
+inline constexpr int32_t kDescriptorsDropped = 2;
 
 }  // namespace afunix::engine

@@ -97,19 +97,21 @@ void UringEngine::AwaitMore(Endpoint& endpoint) {
     RequestFor(endpoint, Purpose::kAccept, uring::kAccept, SOCK_NONBLOCK | SOCK_CLOEXEC);
     return;
   }
-  auto& socket = static_cast<StreamSocket&>(endpoint);
+  auto& socket = static_cast<Connection&>(endpoint);
   if (!socket.reading || socket.ended || socket.connecting) return;
   constexpr uint8_t kReads =
       static_cast<uint8_t>(Purpose::kReceive) | static_cast<uint8_t>(Purpose::kPollReadable);
   if ((socket.requests_out & kReads) != 0) return;
-  if (socket.reads_into_target || socket.direct_reads > 0 || socket.max_descriptors > 0) {
+  // Messages need places of their own length, which the ring's buffers are not.
+  if (socket.kind == Endpoint::Kind::kMessages ||
+      IsReadDirectly(static_cast<StreamSocket&>(socket))) {
     RequestFor(socket, Purpose::kPollReadable, uring::kPollAdd, POLLIN | POLLPRI | POLLRDHUP);
   } else {
     RequestFor(socket, Purpose::kReceive, uring::kReceive, 0);
   }
 }
 
-void UringEngine::WatchWritable(StreamSocket& socket, bool watch) {
+void UringEngine::WatchWritable(Connection& socket, bool watch) {
   // A request for it is answered once; there is nothing to take back.
   if (!watch || (socket.requests_out & static_cast<uint8_t>(Purpose::kPollWritable)) != 0) return;
   RequestFor(socket, Purpose::kPollWritable, uring::kPollAdd, POLLOUT);
@@ -245,9 +247,9 @@ void UringEngine::OnAnswer(const uring::Answer& answer) {
     Recycle(answer);
     return;
   }
-  auto& socket = static_cast<StreamSocket&>(*endpoint);
+  auto& socket = static_cast<Connection&>(*endpoint);
   if (purpose == Purpose::kReceive) {
-    OnReceived(socket, answer);
+    OnReceived(static_cast<StreamSocket&>(socket), answer);
   } else if (purpose == Purpose::kPollWritable) {
     socket.writable = true;
     Enqueue(socket);

@@ -55,9 +55,9 @@ class UringEngine final : public ReadinessEngine {
   // uring_engine.cc
   [[nodiscard]] posix::Status Watch(Endpoint& endpoint) override;
   void Unwatch(Endpoint& endpoint) override;
-  void WatchWritable(StreamSocket& socket, bool watch) override;
+  void WatchWritable(Connection& socket, bool watch) override;
   void AwaitMore(Endpoint& endpoint) override;
-  void AwaitNoMore(StreamSocket& socket) override { Cancel(socket, Purpose::kReceive); }
+  void AwaitNoMore(Connection& socket) override { Cancel(socket, Purpose::kReceive); }
   void TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) override;
   bool TellHeld(StreamSocket& socket) override;
   void NoteEvents(bool ask) override;
@@ -95,6 +95,10 @@ class UringEngine final : public ReadinessEngine {
   void SendDirectly();
 
   // uring_receiving.cc
+  // Its memory is not the ring's: it is read by plain calls, and polled for.
+  [[nodiscard]] static bool IsReadDirectly(const StreamSocket& socket) {
+    return socket.reads_into_target || socket.direct_reads > 0 || socket.max_descriptors > 0;
+  }
   void OnReceived(StreamSocket& socket, const posix::uring::Answer& answer);
   [[nodiscard]] bool HasHadItsShare(const StreamSocket& socket) const;
   void Hold(StreamSocket& socket, const posix::uring::Answer& answer);

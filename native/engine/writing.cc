@@ -53,7 +53,7 @@ std::span<const std::byte> ReadinessEngine::BytesOf(const Submission& submission
                                    static_cast<size_t>(submission.length));
 }
 
-void ReadinessEngine::WaitForRoom(StreamSocket& socket, int code) {
+void ReadinessEngine::WaitForRoom(Connection& socket, int code) {
   if (code == EAGAIN) {
     WatchWritable(socket, true);
   } else {
@@ -114,8 +114,8 @@ int32_t ReadinessEngine::ContinueWrite(StreamSocket& socket) {
   return 0;
 }
 
-void ReadinessEngine::HalfClose(StreamSocket& socket) {
-  if (!socket.write.empty()) {
+void ReadinessEngine::HalfClose(Connection& socket) {
+  if (socket.HasPending()) {
     socket.shutdown_wanted = true;
     return;
   }
@@ -130,13 +130,15 @@ void ReadinessEngine::HalfClose(StreamSocket& socket) {
   Defer(socket.handle, CompletionKind::kShutdown, done.ok() ? 0 : done.error().Negative());
 }
 
-void ReadinessEngine::OnWritable(StreamSocket& socket) {
+void ReadinessEngine::OnWritable(Connection& socket) {
   // While it is watched, each piece that the peer reads wakes us: not while we are writing anyway.
   // If the kernel has too little room again, ContinueWrite asks again, and asking tells at once if
   // there is room by then.
   WatchWritable(socket, false);
-  if (socket.write.empty()) return;
-  const int32_t outcome = ContinueWrite(socket);
+  if (!socket.HasPending()) return;
+  const int32_t outcome = socket.kind == Endpoint::Kind::kStream
+                              ? ContinueWrite(static_cast<StreamSocket&>(socket))
+                              : ContinueWrite(static_cast<MessageSocket&>(socket));
   if (outcome == kPending) return;
   Complete(socket.handle, CompletionKind::kWritten, outcome);
   if (socket.shutdown_wanted) HalfClose(socket);

@@ -6,10 +6,16 @@
 #include <fcntl.h>
 #include <poll.h>
 
+#include <algorithm>
+#include <climits>
+
 namespace afunix::posix {
 namespace {
 
 constexpr int kOurFlags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+
+// unix_dgram_sendmsg() in net/unix/af_unix.c
+constexpr int kKeptBySender = 32;
 
 using AddressCall = int (*)(int, sockaddr*, socklen_t*);
 
@@ -131,6 +137,19 @@ bool WasEndOfInput(int fd) {
   if (::poll(&look, 1, 0) != 1 || (look.revents & POLLRDHUP) == 0) return false;
   const Result<size_t> queued = Unread(fd);
   return !queued.ok() || queued.value() == 0;
+}
+
+Result<size_t> LongestMessage(int fd) {
+  const Result<int> buffer = GetIntOption(fd, SOL_SOCKET, SO_SNDBUF);
+  if (!buffer.ok()) return buffer.error();
+  return static_cast<size_t>(std::max(buffer.value() - kKeptBySender, 0));
+}
+
+Status AllowMessage(int fd, size_t size) {
+  // The kernel doubles what it is given (socket(7)).
+  const size_t half = (size + kKeptBySender + 1) / 2;
+  return SetIntOption(fd, SOL_SOCKET, SO_SNDBUF,
+                      static_cast<int>(std::min(half, size_t{INT_MAX / 2})));
 }
 
 }  // namespace afunix::posix

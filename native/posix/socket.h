@@ -60,6 +60,13 @@ enum class SocketType : int { kStream = SOCK_STREAM, kSeqpacket = SOCK_SEQPACKET
 // ask.
 [[nodiscard]] bool WasEndOfInput(int fd);
 
+// The longest message that can be sent on a SOCK_SEQPACKET socket: its SO_SNDBUF without what the
+// kernel keeps for itself. A longer one gives EMSGSIZE.
+[[nodiscard]] Result<size_t> LongestMessage(int fd);
+// Raises SO_SNDBUF so that a message of `size` bytes can be sent, or as far as net.core.wmem_max
+// lets it.
+[[nodiscard]] Status AllowMessage(int fd, size_t size);
+
 // What kind of socket `fd` is, asked of the kernel. ENOTSOCK, EBADF; EAFNOSUPPORT if not AF_UNIX.
 struct SocketKind {
   int type = 0;  // SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM

@@ -17,8 +17,19 @@ const LONGEST_POOLED = 4 * 1024;
 /** Below this, copying word by word beats calling out. */
 const LONGEST_BY_WORDS = 256;
 
-export const receiveArea = Buffer.allocUnsafeSlow(RECEIVE_MEMORY_SIZE);
-const receiveWords = new Int32Array(receiveArea.buffer);
+/** Memory that the engine receives into, as bytes and as machine words. */
+export interface ReceiveMemory {
+  readonly bytes: Buffer;
+  readonly words: Int32Array;
+}
+
+export function receiveMemory(size: number): ReceiveMemory {
+  const bytes = Buffer.allocUnsafeSlow(size);
+  return { bytes, words: new Int32Array(bytes.buffer) };
+}
+
+const streamMemory = receiveMemory(RECEIVE_MEMORY_SIZE);
+export const receiveArea = streamMemory.bytes;
 
 export const slabs: Buffer[] = Array.from({ length: SLAB_COUNT }, () =>
   Buffer.allocUnsafeSlow(READ_SIZE),
@@ -36,7 +47,7 @@ function nextPool(): void {
   poolUsed = 0;
 }
 
-function pooled(offset: number, length: number): Buffer {
+function pooled({ bytes, words }: ReceiveMemory, offset: number, length: number): Buffer {
   // A user may have detached the pool: its length is 0 then, and its words go nowhere.
   if (poolUsed + length > POOL_SIZE || pool.length === 0) nextPool();
   const start = poolUsed;
@@ -44,9 +55,9 @@ function pooled(offset: number, length: number): Buffer {
     // Both offsets are multiples of 8; what is copied beyond the end is overwritten by the next chunk.
     let from = offset >> 2;
     const last = from + ((length + 3) >> 2);
-    for (let to = start >> 2; from < last;) poolWords[to++] = receiveWords[from++];
+    for (let to = start >> 2; from < last;) poolWords[to++] = words[from++];
   } else {
-    receiveArea.copy(pool, start, offset, offset + length);
+    bytes.copy(pool, start, offset, offset + length);
   }
   poolUsed = (start + length + 7) & ~7;
   return pool.subarray(start, start + length);
@@ -58,9 +69,16 @@ function exactly(source: Buffer, offset: number, length: number): Buffer {
   return chunk;
 }
 
-/** `length` bytes at `offset` of the receive area, as the user's own. */
+/** `length` bytes at `offset`, a multiple of 8, as the user's own. */
+export function chunkFrom(memory: ReceiveMemory, offset: number, length: number): Buffer {
+  return length <= LONGEST_POOLED
+    ? pooled(memory, offset, length)
+    : exactly(memory.bytes, offset, length);
+}
+
+/** The same of the receive area. */
 export function chunkFromArea(offset: number, length: number): Buffer {
-  return length <= LONGEST_POOLED ? pooled(offset, length) : exactly(receiveArea, offset, length);
+  return chunkFrom(streamMemory, offset, length);
 }
 
 /** The first `length` bytes of slab `index`, as the user's own. */

@@ -16,6 +16,8 @@ import {
   COMPLETION_CAPACITY,
   DESCRIPTOR_CAPACITY,
   Happened,
+  OUTGOING,
+  OUTGOING_ROWS,
   PENDING,
   SEND_AREA_SIZE,
   SUBMISSION,
@@ -40,6 +42,8 @@ export interface HandleOwner {
   onData(offset: number, length: number): void;
   onSlabData(slab: number, length: number): void;
   onTargetData(length: number): void;
+  /** Rows `first` to `first + count` of the table of received messages are yours. */
+  onMessages(first: number, count: number): void;
   onEnd(): void;
   onReadError(status: number): void;
   onWritten(status: number): void;
@@ -57,6 +61,8 @@ const submissions = new Int32Array(SUBMISSION_CAPACITY * SUBMISSION.width);
 export const sendArea = Buffer.allocUnsafeSlow(SEND_AREA_SIZE);
 /** Descriptors that came with what is told in this batch; the engine's until they are claimed. */
 export const descriptorNumbers = new Int32Array(DESCRIPTOR_CAPACITY);
+/** Messages to send; only message sockets use it. */
+export const outgoing = new Int32Array(OUTGOING_ROWS * OUTGOING.width);
 export const targets: (Uint8Array | undefined)[] = [];
 export const payloads: (Uint8Array | Uint8Array[] | undefined)[] = [];
 
@@ -65,6 +71,7 @@ const owners: (HandleOwner | undefined)[] = [];
 let attached = false;
 let submitted = 0;
 let sendUsed = 0;
+let outgoingUsed = 0;
 
 let inBatch = false;
 let settling = false;
@@ -157,8 +164,33 @@ function flushSoon(): void {
 
 /** Where up to `length` bytes may be put into the send area now. */
 export function reserve(length: number): number {
-  if (sendUsed + length > SEND_AREA_SIZE) flush();
+  // A full table would be flushed between the copying and its row, and the area begin anew.
+  if (sendUsed + length > SEND_AREA_SIZE || submitted === SUBMISSION_CAPACITY) flush();
   return sendUsed;
+}
+
+/** The same for one message. */
+export function reserveMessage(length: number): number {
+  if (outgoingUsed === OUTGOING_ROWS) flush();
+  return reserve(length);
+}
+
+/** Sends the message of `length` bytes that was put where `reserveMessage` said. */
+export function submitMessage(handle: number, owner: HandleOwner, length: number): void {
+  const message = outgoingUsed++;
+  outgoing[message] = sendUsed;
+  outgoing[OUTGOING_ROWS + message] = length;
+  sendUsed += length;
+  owner.unflushed += length;
+  if (submitted > 0) {
+    // Neighbouring messages of one socket leave in one system call.
+    const last = (submitted - 1) * SUBMISSION.width;
+    if (submissions[last] === handle && submissions[last + 1] === Ask.send) {
+      submissions[last + 3] += 1;
+      return;
+    }
+  }
+  submit(handle, Ask.send, message, 1);
 }
 
 /** Sends the `length` bytes that were put where `reserve` said. */
@@ -189,9 +221,10 @@ export function flush(): void {
   engine().flush(count);
   submitted = 0;
   sendUsed = 0;
+  outgoingUsed = 0;
   for (let row = 0; row < count * SUBMISSION.width; row += SUBMISSION.width) {
     const kind = submissions[row + 1];
-    if (kind > Ask.writePayload) continue;
+    if (kind > Ask.sendPayload) continue;
     const owner = owners[submissions[row]];
     if (owner === undefined) continue;
     const outcome = submissions[row + 2];
@@ -267,6 +300,9 @@ function deliver(row: number): void {
       return;
     case Happened.targetData:
       owner?.onTargetData(result);
+      return;
+    case Happened.messages:
+      owner?.onMessages(completions[row + 2], result);
       return;
     case Happened.connected:
       owner?.onConnected(result);

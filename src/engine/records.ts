@@ -21,6 +21,21 @@ export const RECEIVE_MEMORY_SIZE = RECEIVE_AREA_SIZE + RING_BUFFER_COUNT * RING_
 export const SLAB_COUNT = 4;
 export const DESCRIPTOR_CAPACITY = 1024;
 
+/** Columns of the table of received messages, each `MESSAGE_ROWS` long. */
+export const RECEIVED = { offset: 0, length: 1, fullLength: 2, flags: 3, width: 4 } as const;
+/** Columns of the table of messages to send, each `OUTGOING_ROWS` long. */
+export const OUTGOING = { offset: 0, length: 1, width: 2 } as const;
+
+export const MESSAGE_AREA_SIZE = 4 * 1024 * 1024;
+export const MESSAGE_ALIGNMENT = 64;
+export const MESSAGE_BUDGET = 256;
+export const MESSAGE_ROWS = 1024;
+export const OUTGOING_ROWS = 2048;
+
+/** Flags of a received message. */
+export const MESSAGE_TRUNCATED = 1;
+export const DESCRIPTORS_DROPPED = 2;
+
 /** What happened. */
 export const Happened = {
   connected: 1,
@@ -35,17 +50,20 @@ export const Happened = {
   closed: 10,
   dropped: 11,
   descriptors: 12,
+  messages: 13,
 } as const;
 
 /** What is asked for. */
 export const Ask = {
   write: 1,
   writePayload: 2,
-  shutdown: 3,
-  readStart: 4,
-  readStop: 5,
-  readTargets: 6,
-  close: 7,
+  send: 3,
+  sendPayload: 4,
+  shutdown: 5,
+  readStart: 6,
+  readStop: 7,
+  readTargets: 8,
+  close: 9,
 } as const;
 
 /** The outcome of a submission that a completion will tell. */

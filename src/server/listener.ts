@@ -2,14 +2,21 @@
 import { AsyncResource } from 'node:async_hooks';
 import { engine, flush, own, submit, type HandleOwner } from '../engine/engine';
 import { Ask } from '../engine/records';
-import { Connection } from '../socket/connection';
 
 export const onAccept = Symbol('onAccept');
 export const onDrop = Symbol('onDrop');
 
+export const connectionFor = Symbol('connectionFor');
+
+/** What a listener hands on: a connection of its own type. */
+export interface Accepted {
+  close(callback: () => void): void;
+}
+
 /** The server, as its listener sees it. Symbols, because a server's names belong to its users. */
 export interface ListenerUser {
-  [onAccept](connection: Connection): void;
+  [connectionFor](handle: number): Accepted;
+  [onAccept](connection: Accepted): void;
   [onDrop](status: number, count: number): void;
 }
 
@@ -52,7 +59,7 @@ export class Listener extends AsyncResource implements HandleOwner {
     if (user === null) submit(handle, Ask.close, 0, 0);
     else {
       // Made outside of the server's context: whoever listened is not who is served.
-      const connection = new Connection(handle);
+      const connection = user[connectionFor](handle);
       this.runInAsyncScope(accept, user, connection);
     }
   }
@@ -68,6 +75,7 @@ export class Listener extends AsyncResource implements HandleOwner {
   onSlabData(): void {}
   onTargetData(): void {}
   onDescriptors(): void {}
+  onMessages(): void {}
   onEnd(): void {}
   onReadError(): void {}
   onWritten(): void {}
@@ -75,6 +83,6 @@ export class Listener extends AsyncResource implements HandleOwner {
   onClosed(): void {}
 }
 
-function accept(this: ListenerUser, connection: Connection): void {
+function accept(this: ListenerUser, connection: Accepted): void {
   this[onAccept](connection);
 }

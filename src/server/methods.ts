@@ -3,21 +3,25 @@ import cluster from 'node:cluster';
 import diagnostics from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import net from 'node:net';
+import { getDefaultHighWaterMark } from 'node:stream';
 import { promisify } from 'node:util';
+import { STREAM, type SocketType } from '../binding';
 import { encodeAddress, isAbstract, isPadded, type AbstractLength } from '../address';
 import { backlogOf, isPipeName, normalizeArguments, type LooseOptions } from '../arguments';
 import { engine, startEngine } from '../engine/engine';
 import { addHint, codedError, errnoException, listenException } from '../errors';
 import { listenAsNet } from '../net-twin';
 import { LISTEN_MODE_IS_WHOLE, ZERO_CONNECTIONS_IS_A_LIMIT } from '../net-version';
-import type { Connection } from '../socket/connection';
-import { SocketMethods } from '../socket/methods';
+import { Connection } from '../socket/connection';
+import type { SocketMethods } from '../socket/methods';
 import { AcceptedOptions, Socket } from '../socket/socket';
-import { Listener, onAccept, onDrop } from './listener';
+import { connectionFor, Listener, onAccept, onDrop, type Accepted } from './listener';
 import type { ServerOptions } from './options';
 
 export const kListener = Symbol('listener');
-const kElsewhere = Symbol('elsewhere');
+export const kElsewhere = Symbol('elsewhere');
+export const kSocketType = Symbol('socket type');
+export const kSocketFor = Symbol('socket for');
 const kOpened = Symbol('opened');
 const kIsFull = Symbol('is full');
 export const kServerOptions = Symbol('options');
@@ -25,8 +29,7 @@ export const kServerOptions = Symbol('options');
 /** The kernel rounds it up to 512. */
 const DEFAULT_BACKLOG = 511;
 
-/** What `describe` says of a stream socket, listening or only bound. */
-const STREAM = 1;
+/** What `describe` adds for a socket that listens. */
 const LISTENING = 0x100;
 
 const READABLE_BY_ALL = 0o444;
@@ -44,6 +47,11 @@ const listenTrace = (
 
 const serverChannel = diagnostics.channel('net.server.socket');
 
+/** What a server makes of a connection and counts until it is gone. */
+export interface AcceptedSocket {
+  destroy(error?: Error): unknown;
+}
+
 export class ServerMethods extends EventEmitter {
   declare _connections: number;
   declare _unref: boolean;
@@ -60,6 +68,11 @@ export class ServerMethods extends EventEmitter {
   declare [kListener]: Listener | null;
   declare [kServerOptions]: ServerOptions;
 
+  /** Of its listener and of what that accepts. */
+  get [kSocketType](): SocketType {
+    return STREAM;
+  }
+
   listen(...args: unknown[]): this {
     const { options, callback } = normalizeArguments(args);
     if (this[kListener] !== null) {
@@ -74,7 +87,7 @@ export class ServerMethods extends EventEmitter {
       );
       throw error;
     }
-    if (belongsToNet(options)) return this[kElsewhere](args);
+    if (belongsToNet(options, this[kSocketType])) return this[kElsewhere](args);
     listenTrace?.asyncStart.publish({ server: this, options });
     const { fd, path } = options as { fd?: number; path: string };
     const byDescriptor = typeof fd === 'number' && fd >= 0;
@@ -98,7 +111,7 @@ export class ServerMethods extends EventEmitter {
   }
 
   /** Ports, hosts, what `net` refuses, and cluster workers, whose listeners their primary opens. */
-  private [kElsewhere](args: readonly unknown[]): this {
+  protected [kElsewhere](args: readonly unknown[]): this {
     listenAsNet(this, ServerMethods.prototype, this[kServerOptions], this._unref, args);
     return this;
   }
@@ -128,15 +141,27 @@ export class ServerMethods extends EventEmitter {
   }
 
   /** A connection came in. */
-  [onAccept](connection: Connection): void {
+  [onAccept](connection: Accepted): void {
     if (this[kIsFull]()) {
       this.emit('drop');
       connection.close(() => undefined);
       return;
     }
+    const socket = this[kSocketFor](connection);
+    this._connections += 1;
+    this.emit('connection', socket);
+    if (serverChannel.hasSubscribers) serverChannel.publish({ socket });
+  }
+
+  [connectionFor](handle: number): Accepted {
+    return new Connection(handle);
+  }
+
+  protected [kSocketFor](connection: Accepted): AcceptedSocket {
     const socket = new Socket(
       new AcceptedOptions(
-        connection,
+        // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- what connectionFor() made
+        connection as Connection,
         this.allowHalfOpen,
         this.highWaterMark,
         this.highWaterMark,
@@ -146,11 +171,9 @@ export class ServerMethods extends EventEmitter {
         this[kServerOptions].maxOpenDescriptors,
       ),
     ) as unknown as SocketMethods;
-    this._connections += 1;
     socket.server = this;
     socket._server = this;
-    this.emit('connection', socket);
-    if (serverChannel.hasSubscribers) serverChannel.publish({ socket });
+    return socket;
   }
 
   /** The kernel or the descriptor table refused `count` connections. */
@@ -220,22 +243,45 @@ export class ServerMethods extends EventEmitter {
     ...args: unknown[]
   ): void {
     const [socket] = args;
-    if (event === 'connection' && socket instanceof SocketMethods) socket.destroy(error);
+    if (event === 'connection' && isAccepted(socket)) socket.destroy(error);
     else this.emit('error', error);
   }
+}
+
+function isAccepted(value: unknown): value is AcceptedSocket {
+  return typeof (value as AcceptedSocket | null | undefined)?.destroy === 'function';
+}
+
+/** Every server as it is when new. */
+export function initializeServer(server: ServerMethods, options: ServerOptions): void {
+  const { highWaterMark } = options;
+  server._connections = 0;
+  server._unref = false;
+  server._usingWorkers = false;
+  server.allowHalfOpen = options.allowHalfOpen ?? false;
+  server.pauseOnConnect = Boolean(options.pauseOnConnect);
+  server.noDelay = Boolean(options.noDelay);
+  server.keepAlive = Boolean(options.keepAlive);
+  server.keepAliveInitialDelay = ~~((options.keepAliveInitialDelay ?? 0) / 1000);
+  server.highWaterMark =
+    highWaterMark === undefined || highWaterMark < 0
+      ? getDefaultHighWaterMark(false)
+      : highWaterMark;
+  server[kListener] = null;
+  server[kServerOptions] = options;
 }
 
 const ENOENT = -2;
 const EACCES = -13;
 
 /** Whether `net` has to do it, if only to refuse it. */
-function belongsToNet(options: LooseOptions): boolean {
+function belongsToNet(options: LooseOptions, type: SocketType): boolean {
   const { fd, port, path, exclusive } = options;
   if (options['_handle'] !== undefined || options['handle'] !== undefined) return true;
-  if (cluster.isWorker && exclusive !== true) return true;
+  if (cluster.isWorker && exclusive !== true && type === STREAM) return true;
   if (typeof fd === 'number' && fd >= 0) {
     const kind = Number.isInteger(fd) ? engine().describe(fd) : -1;
-    return kind !== STREAM && kind !== STREAM + LISTENING;
+    return kind !== type && kind !== type + LISTENING;
   }
   if ('port' in options && (port === undefined || port === null)) return true;
   if (typeof port === 'number' || typeof port === 'string') return true;
@@ -254,7 +300,8 @@ function openListener(
   const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
   const descriptors = Boolean(server[kServerOptions].maxDescriptors);
   const address = encodeAddress(path);
-  return engine().listen(address, padded, backlog, mode, LISTEN_MODE_IS_WHOLE, descriptors);
+  const type = server[kSocketType];
+  return engine().listen(address, padded, backlog, mode, LISTEN_MODE_IS_WHOLE, type, descriptors);
 }
 
 /** The descriptor that the server listens on, still its own; −1 if it does not. */

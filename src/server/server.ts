@@ -4,11 +4,10 @@
  */
 import { EventEmitter } from 'node:events';
 import net from 'node:net';
-import { getDefaultHighWaterMark } from 'node:stream';
 import { checkBusyPoll } from '../busy-poll';
 import { checkPassing } from '../socket/passing';
 import type { Socket } from '../socket/socket';
-import { kListener, kServerOptions, ServerMethods } from './methods';
+import { initializeServer, ServerMethods } from './methods';
 import type { ServerListenOptions, ServerOptions } from './options';
 
 export type ConnectionListener = (socket: Socket) => void;
@@ -45,22 +44,7 @@ function construct(this: unknown, first?: unknown, second?: unknown): unknown {
   const listener = typeof first === 'function' ? first : second;
   Reflect.apply(EventEmitter as unknown as (options: object) => void, this, [options]);
   if (typeof listener === 'function') this.on('connection', listener as ConnectionListener);
-
-  const { highWaterMark } = options;
-  this._connections = 0;
-  this._unref = false;
-  this._usingWorkers = false;
-  this.allowHalfOpen = options.allowHalfOpen ?? false;
-  this.pauseOnConnect = Boolean(options.pauseOnConnect);
-  this.noDelay = Boolean(options.noDelay);
-  this.keepAlive = Boolean(options.keepAlive);
-  this.keepAliveInitialDelay = ~~((options.keepAliveInitialDelay ?? 0) / 1000);
-  this.highWaterMark =
-    highWaterMark === undefined || highWaterMark < 0
-      ? getDefaultHighWaterMark(false)
-      : highWaterMark;
-  this[kListener] = null;
-  this[kServerOptions] = options;
+  initializeServer(this, options);
   return undefined;
 }
 

@@ -331,6 +331,10 @@ export class Connection extends AsyncResource implements HandleOwner {
     if (callback !== null) this.runInAsyncScope(callback);
   }
 
+  onMessages(): void {
+    // Only sockets that keep the boundaries of messages have them.
+  }
+
   onAccepted(): void {
     // Only listeners accept.
   }

@@ -3,6 +3,7 @@ import { AsyncResource } from 'node:async_hooks';
 import type net from 'node:net';
 import { Duplex } from 'node:stream';
 import { inspect } from 'node:util';
+import { STREAM } from '../binding';
 import { encodeAddress, isPadded, type AbstractLength } from '../address';
 import { normalizeArguments, unpackArguments, type LooseOptions } from '../arguments';
 import { tellOfConnecting } from '../client-channel';
@@ -117,7 +118,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
     }
     const status =
       connection === null
-        ? engine().connect(address, padded, limited, this[kOptions].maxDescriptors !== undefined)
+        ? engine().connect(address, padded, limited, STREAM, Boolean(this[kOptions].maxDescriptors))
         : engine().connectAgain(connection.handle, address, padded, limited);
     if (status < 0) {
       this.destroy(errnoException(status, 'connect', path));

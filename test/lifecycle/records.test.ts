@@ -14,7 +14,8 @@ const records = require(path.join(root, 'dist/engine/records.js')) as {
   Ask: Numbers;
   COMPLETION: Numbers;
   SUBMISSION: Numbers;
-  PENDING: number;
+  RECEIVED: Numbers;
+  OUTGOING: Numbers;
   [name: string]: unknown;
 };
 
@@ -77,8 +78,25 @@ test('sizes and limits are the same on both sides', () => {
     ['RING_BUFFER_COUNT', 'kRingBufferCount'],
     ['SLAB_COUNT', 'kSlabCount'],
     ['DESCRIPTOR_CAPACITY', 'kDescriptorCapacity'],
+    ['MESSAGE_AREA_SIZE', 'kMessageAreaSize'],
+    ['MESSAGE_ALIGNMENT', 'kMessageAlignment'],
+    ['MESSAGE_BUDGET', 'kMessageBudget'],
+    ['MESSAGE_ROWS', 'kMessageRows'],
+    ['OUTGOING_ROWS', 'kOutgoingRows'],
   ] as const) {
     assert.equal(records[ours], constant('budgets.h', theirs), ours);
   }
-  assert.equal(records.PENDING, constant('records.h', 'kPending'));
+  for (const [ours, theirs] of [
+    ['PENDING', 'kPending'],
+    ['MESSAGE_TRUNCATED', 'kMessageTruncated'],
+    ['DESCRIPTORS_DROPPED', 'kDescriptorsDropped'],
+  ] as const) {
+    assert.equal(records[ours], constant('records.h', theirs), ours);
+  }
+  for (const [columns, theirs] of [
+    [records.RECEIVED, 'kReceivedColumns'],
+    [records.OUTGOING, 'kOutgoingColumns'],
+  ] as const) {
+    assert.equal(columns['width'], constant('records.h', theirs), theirs);
+  }
 });

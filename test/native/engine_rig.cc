@@ -156,20 +156,79 @@ int32_t EngineRig::ReadIntoTarget(int32_t handle, size_t size) {
 }
 
 EngineRig::Connection EngineRig::Make(Origin origin) {
+  return Make(origin, posix::SocketType::kStream);
+}
+
+EngineRig::Connection EngineRig::MakeMessages(Origin origin) {
+  ShareMessages();
+  return Make(origin, posix::SocketType::kSeqpacket);
+}
+
+void EngineRig::ShareMessages() {
+  message_area_.resize(engine::kMessageAreaSize);
+  received_rows_.resize(engine::kReceivedColumns * engine::kMessageRows);
+  outgoing_rows_.resize(engine::kOutgoingColumns * engine::kOutgoingRows);
+  CHECK_OK(engine_->SetMessageMemory(
+      {.area = message_area_, .received = received_rows_, .outgoing = outgoing_rows_}));
+}
+
+int32_t EngineRig::SendMessages(int32_t handle, const std::vector<std::string>& messages) {
+  // Somewhere inside, so that the offsets matter.
+  constexpr size_t kFirstRow = 5;
+  size_t offset = 24;
+  for (size_t i = 0; i < messages.size(); ++i) {
+    outgoing_rows_[kFirstRow + i] = static_cast<int32_t>(offset);
+    outgoing_rows_[engine::kOutgoingRows + kFirstRow + i] =
+        static_cast<int32_t>(messages[i].size());
+    std::memcpy(send_area_.data() + offset, messages[i].data(), messages[i].size());
+    offset += messages[i].size();
+  }
+  const int32_t outcome =
+      Submit(handle, SubmissionKind::kSend, kFirstRow, static_cast<int32_t>(messages.size()));
+  std::fill(send_area_.begin(), send_area_.begin() + static_cast<ptrdiff_t>(offset),
+            std::byte{0xdb});
+  return outcome;
+}
+
+int32_t EngineRig::SendMessagePayload(int32_t handle, std::vector<std::string> parts) {
+  size_t length = 0;
+  for (const std::string& part : parts) length += part.size();
+  payloads_[handle] = std::move(parts);
+  const int32_t outcome =
+      Submit(handle, SubmissionKind::kSendPayload, 0, static_cast<int32_t>(length));
+  payloads_.erase(handle);
+  return outcome;
+}
+
+std::vector<std::string> EngineRig::TakeMessages(int32_t handle) {
+  return std::exchange(messages_[handle], {});
+}
+
+void EngineRig::ReadMessages(const Event& event) {
+  const auto target = targets_.find(event.handle);
+  const std::span<const std::byte> area = target == targets_.end() ? message_area_ : target->second;
+  for (int32_t i = 0; i < event.result; ++i) {
+    const auto row = static_cast<size_t>(event.offset + i);
+    messages_[event.handle].emplace_back(Text(area.subspan(
+        static_cast<size_t>(ReceivedColumn(0, row)), static_cast<size_t>(ReceivedColumn(1, row)))));
+  }
+}
+
+EngineRig::Connection EngineRig::Make(Origin origin, posix::SocketType type) {
   Connection connection;
   if (origin == Origin::kAdopted) {
-    auto pair = posix::SocketPair(posix::SocketType::kStream).value();
+    auto pair = posix::SocketPair(type).value();
     connection.handle = engine_->Adopt(std::move(pair[0])).value();
     connection.peer = std::move(pair[1]);
   } else if (origin == Origin::kConnected) {
-    const Listening listening = MakeListener();
-    connection.handle = engine_->Connect(listening.address, 0).value();
+    const Listening listening = MakeListener(type);
+    connection.handle = engine_->Connect(listening.address, 0, type).value();
     CHECK_EQ(Await(connection.handle, CompletionKind::kConnected).result, 0);
     connection.peer = posix::Accept(listening.fd.get()).value();
   } else {
     const auto address = posix::UnixAddress::Abstract(UniqueName()).value();
-    const int32_t listener = engine_->Listen(address, {}).value();
-    connection.peer = posix::OpenSocket(posix::SocketType::kStream).value();
+    const int32_t listener = engine_->Listen(address, {.type = type}).value();
+    connection.peer = posix::OpenSocket(type).value();
     CHECK_OK(posix::Connect(connection.peer.get(), address));
     connection.handle = Await(listener, CompletionKind::kAccepted).result;
     Close(listener);
@@ -214,6 +273,8 @@ Event EngineRig::Read(const Completion& row) {
     event.bytes = Text(std::span(slabs_.at(static_cast<size_t>(row.offset))).first(size));
   } else if (event.kind == CompletionKind::kTargetData) {
     event.bytes = Text(std::span(targets_[row.handle]).first(size));
+  } else if (event.kind == CompletionKind::kMessages) {
+    ReadMessages(event);
   }
   received_[row.handle] += event.bytes;
   return event;

@@ -11,11 +11,13 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/budgets.h"
 #include "engine/engine.h"
 #include "engine/engine_core.h"
 #include "engine/host_memory.h"
 #include "engine/records.h"
 #include "posix/fd.h"
+#include "posix/socket.h"
 #include "posix/unix_address.h"
 #include "support.h"
 
@@ -83,6 +85,19 @@ class EngineRig final : public engine::HostMemory {
   };
   [[nodiscard]] Connection Make(Origin origin = Origin::kConnected);
 
+  // The same for messages, with memory for them.
+  [[nodiscard]] Connection MakeMessages(Origin origin = Origin::kConnected);
+  void ShareMessages();
+  int32_t SendMessages(int32_t handle, const std::vector<std::string>& messages);
+  int32_t SendMessagePayload(int32_t handle, std::vector<std::string> parts);
+  // Messages received on `handle` and not taken.
+  [[nodiscard]] size_t MessageCount(int32_t handle) { return messages_[handle].size(); }
+  [[nodiscard]] std::vector<std::string> TakeMessages(int32_t handle);
+  // Of the table of received messages, as it is now.
+  [[nodiscard]] int32_t ReceivedColumn(size_t column, size_t row) const {
+    return received_rows_[column * engine::kMessageRows + row];
+  }
+
   // engine::HostMemory
   std::span<std::byte> ReceiveTarget(int32_t handle) override;
   std::span<std::byte> Slab(int32_t index) override;
@@ -90,11 +105,17 @@ class EngineRig final : public engine::HostMemory {
 
  private:
   Event Read(const engine::Completion& row);
+  void ReadMessages(const Event& event);
+  [[nodiscard]] Connection Make(Origin origin, posix::SocketType type);
 
   std::vector<engine::Completion> completions_;
   std::vector<std::byte> send_area_;
   std::vector<std::byte> receive_area_;
   std::vector<int32_t> descriptors_;
+  std::vector<std::byte> message_area_;
+  std::vector<int32_t> received_rows_;
+  std::vector<int32_t> outgoing_rows_;
+  std::map<int32_t, std::vector<std::string>> messages_;
   std::vector<std::vector<std::byte>> slabs_;
   std::map<int32_t, std::vector<std::byte>> targets_;
   std::map<int32_t, std::vector<std::string>> payloads_;

@@ -1,0 +1,54 @@
+// Connection: what a stream socket and a message socket have in common, the same for every engine.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "engine/endpoint.h"
+#include "posix/unix_address.h"
+
+namespace afunix::engine {
+
+// A connection attempt that waits for room in the peer's backlog.
+struct ConnectAttempt {
+  posix::UnixAddress address;
+  int64_t give_up_at = 0;
+  int64_t pause = 0;
+};
+
+struct Connection : Endpoint {
+  using Endpoint::Endpoint;
+
+  [[nodiscard]] bool HasRequests() const override {
+    return connecting || shutdown_wanted || HasPending();
+  }
+  [[nodiscard]] bool Watches() const override { return reading; }
+
+  // Something was written that the kernel has not taken; its bytes.
+  [[nodiscard]] virtual bool HasPending() const = 0;
+  [[nodiscard]] virtual size_t PendingSize() const = 0;
+  virtual void DiscardPending() = 0;
+
+  bool reading = false;
+  bool connecting = false;
+  // Reads go into the user's own memory.
+  bool reads_into_target = false;
+  // The kernel reported a hang-up or an error: read until it says 0, no new edge will come.
+  bool hung_up = false;
+  // Both directions are shut: what is queued is all that will ever come.
+  bool peer_gone = false;
+  // End or error was reported; there is nothing left to read.
+  bool ended = false;
+  // The kernel has room again, or an error to tell, for what is pending.
+  bool writable = false;
+  // Writability is among the events asked for.
+  bool watches_writable = false;
+  // A half-close waits behind what is pending.
+  bool shutdown_wanted = false;
+  // An error from the kernel that waits for the data before it to be reported.
+  int read_error = 0;
+  int64_t busy_poll = 0;
+  std::unique_ptr<ConnectAttempt> attempt;
+};
+
+}  // namespace afunix::engine

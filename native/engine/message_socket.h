@@ -1,0 +1,26 @@
+// MessageSocket: the state of one SOCK_SEQPACKET connection.
+#pragma once
+
+#include <cstddef>
+
+#include "engine/budgets.h"
+#include "engine/connection.h"
+#include "engine/pending_messages.h"
+
+namespace afunix::engine {
+
+struct MessageSocket final : Connection {
+  MessageSocket() : Connection(Kind::kMessages) {}
+
+  [[nodiscard]] bool HasPending() const override { return !outgoing.empty(); }
+  [[nodiscard]] size_t PendingSize() const override { return outgoing.size(); }
+  void DiscardPending() override { outgoing.Discard(); }
+
+  // A longer message is cut, and told to be.
+  size_t longest = kLongestByDefault;
+  // Messages told at once.
+  size_t batch_size = kMessageBudget;
+  PendingMessages outgoing;
+};
+
+}  // namespace afunix::engine

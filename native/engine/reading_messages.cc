@@ -1,0 +1,146 @@
+// How messages are read: many per system call. While the kernel receives, each has room for the
+// longest; afterwards the short ones are moved together, so that a batch is one piece of memory.
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/budgets.h"
+#include "engine/readiness_engine.h"
+#include "posix/message.h"
+#include "posix/socket.h"
+
+namespace afunix::engine {
+
+namespace {
+
+constexpr size_t Align(size_t size, size_t alignment) {
+  return (size + alignment - 1) & ~(alignment - 1);
+}
+
+// Packed messages can be copied by machine words.
+constexpr size_t kPacking = 8;
+
+// Places a page apart would all fall into the same few lines of the processor's cache.
+size_t Stride(size_t longest) {
+  const size_t stride = Align(longest, kMessageAlignment);
+  return stride % 4096 == 0 ? stride + kMessageAlignment : stride;
+}
+
+}  // namespace
+
+bool ReadinessEngine::ReadMessages(MessageSocket& socket) {
+  const bool shared = !socket.reads_into_target;
+  const auto area = shared ? message_area_.area() : memory_.host->ReceiveTarget(socket.handle);
+  const size_t stride = Stride(socket.longest);
+  const size_t first_row = message_area_.rows();
+  const size_t start = shared ? message_area_.used() : 0;
+  const size_t rows = std::min(socket.batch_size, message_area_.RowsLeft());
+  size_t used = start;
+  size_t told = 0;
+  bool finished = false;
+  bool more = true;
+  while (told < rows && !finished) {
+    const size_t room = area.size() > used ? area.size() - used : 0;
+    // The last place needs no more than the longest message.
+    const size_t places = room < socket.longest ? 0 : 1 + (room - socket.longest) / stride;
+    const size_t count = std::min({places, kMessagesPerCall, rows - told});
+    if (count == 0) break;
+    const auto received = ReceiveInto(socket, area.subspan(used), count);
+    if (!received.ok()) {
+      const int code = received.error().code;
+      if (code == EAGAIN && socket.read_error == 0) {
+        socket.ready = false;
+        more = false;
+        break;
+      }
+      // A reset comes before messages that are still queued: remember it, read on, report it last.
+      finished = socket.read_error != 0;
+      if (!finished) socket.read_error = code;
+      continue;
+    }
+    const size_t messages =
+        received.value() == count ? WithoutEnd(socket, count) : received.value();
+    finished = messages < received.value();
+    used = TakeMessages(socket, area, used, messages);
+    told += messages;
+    // After a hang-up no new edge will come: read until the kernel says 0.
+    if (received.value() < count && !socket.hung_up && socket.read_error == 0) {
+      socket.ready = false;
+      more = false;
+      break;
+    }
+  }
+  if (shared) message_area_.Use(used);
+  if (told > 0) {
+    Complete(socket.handle, CompletionKind::kMessages, static_cast<int32_t>(told),
+             static_cast<int32_t>(first_row));
+  } else if (!shared && more && !finished && area.size() < socket.longest) {
+    // Its user's memory is full or gone: reading starts again when there is other memory.
+    socket.reading = false;
+    return false;
+  }
+  if (!finished) return more;
+  if (socket.read_error == 0) {
+    // The end may have been seen before the reset that came with it.
+    ++counters_.syscalls;
+    const auto error = posix::GetIntOption(socket.fd.get(), SOL_SOCKET, SO_ERROR);
+    if (error.ok()) socket.read_error = error.value();
+  }
+  FinishReading(socket);
+  return false;
+}
+
+posix::Result<size_t> ReadinessEngine::ReceiveInto(const MessageSocket& socket,
+                                                   std::span<std::byte> room, size_t count) {
+  const size_t stride = Stride(socket.longest);
+  for (size_t i = 0; i < count; ++i) parts_[i] = {room.data() + i * stride, socket.longest};
+  ++counters_.syscalls;
+  // MSG_TRUNC: tell how long the messages were, not how much of them there is room for.
+  return posix::ReceiveMessages(socket.fd.get(), std::span(headers_).first(count), MSG_TRUNC);
+}
+
+// Notes the first `count` messages that were received at `at`, packed; where the next can go.
+size_t ReadinessEngine::TakeMessages(const MessageSocket& socket, std::span<std::byte> area,
+                                     size_t at, size_t count) {
+  size_t end = at;
+  for (size_t i = 0; i < count; ++i) {
+    const mmsghdr& header = headers_[i];
+    const size_t full_length = header.msg_len;
+    const size_t length = std::min(full_length, socket.longest);
+    const auto* const place = static_cast<std::byte*>(parts_[i].iov_base);
+    size_t offset = static_cast<size_t>(place - area.data());
+    if (length <= kPackedMessage) {
+      if (end != offset) std::memmove(area.data() + end, place, length);
+      offset = end;
+    }
+    int32_t flags = 0;
+    if (full_length > length) flags |= kMessageTruncated;
+    if ((header.msg_hdr.msg_flags & MSG_CTRUNC) != 0) flags |= kDescriptorsDropped;
+    message_area_.AddRow({offset, length, full_length, flags});
+    counters_.bytes_read += length;
+    end = Align(offset + length, kPacking);
+  }
+  return std::min(end, area.size());
+}
+
+// At the end of input the kernel fills every place that is left with length 0, and a message
+// without bytes looks the same. How many of `count` places hold messages.
+size_t ReadinessEngine::WithoutEnd(const MessageSocket& socket, size_t count) {
+  size_t messages = count;
+  while (messages > 0 && headers_[messages - 1].msg_len == 0) --messages;
+  if (messages == count) return count;
+  // Before the peer has ended, the kernel has no end to tell.
+  ++counters_.syscalls;
+  pollfd polled{.fd = socket.fd.get(), .events = POLLRDHUP, .revents = 0};
+  if (::poll(&polled, 1, 0) >= 0 && (polled.revents & (POLLRDHUP | POLLHUP)) == 0) return count;
+  // Behind the end there are no bytes.
+  int bytes = 0;
+  ++counters_.syscalls;
+  if (::ioctl(socket.fd.get(), FIONREAD, &bytes) == 0 && bytes > 0) return count;
+  return messages;
+}
+
+}  // namespace afunix::engine

@@ -1,0 +1,193 @@
+/** A batch of messages as they came: one piece of memory, and where in it each message lies. */
+import { chunkFrom, type ReceiveMemory } from '../engine/chunks';
+import { DESCRIPTORS_DROPPED, MESSAGE_TRUNCATED } from '../engine/records';
+import { codedError } from '../errors';
+import { FLAGS, FULL_LENGTHS, LENGTHS, OFFSETS, received } from './memory';
+
+/** What is known of a message besides its bytes. */
+export class MessageInfo {
+  constructor(
+    /** How long it was when it was sent. */
+    readonly fullLength: number,
+    private readonly flags: number,
+  ) {}
+
+  /** It was longer than `maxMessageSize`, and what was behind that is lost. */
+  get truncated(): boolean {
+    return (this.flags & MESSAGE_TRUNCATED) !== 0;
+  }
+
+  /** Descriptors came with it, and the kernel closed them. */
+  get descriptorsDropped(): boolean {
+    return (this.flags & DESCRIPTORS_DROPPED) !== 0;
+  }
+}
+
+const PADDING_ALLOWED = 4096;
+const NONE = Buffer.alloc(0);
+
+export class MessageBatch implements Iterable<Buffer> {
+  /** Set by `release`. */
+  released = false;
+
+  constructor(
+    /** The memory that all of its messages lie in. */
+    readonly bytes: Buffer,
+    /** By message: where it begins in `bytes`, */
+    readonly offsets: Int32Array,
+    /** how long it is there, */
+    readonly lengths: Int32Array,
+    /** how long it was when it was sent, */
+    readonly fullLengths: Int32Array,
+    /** and bits: 1 if it was cut, 2 if descriptors that came with it were dropped. */
+    readonly flags: Int32Array,
+    private readonly onRelease: ((batch: MessageBatch) => void) | null,
+  ) {}
+
+  /** How many messages. */
+  get length(): number {
+    return this.offsets.length;
+  }
+
+  /** The bytes of one message, without a copy. */
+  message(index: number): Buffer {
+    if (this.released) throw releasedError();
+    const offset = this.offsets[index];
+    if (offset === undefined) throw indexError(index, this.length);
+    return this.bytes.subarray(offset, offset + (this.lengths[index] ?? 0));
+  }
+
+  info(index: number): MessageInfo {
+    const fullLength = this.fullLengths[index];
+    if (fullLength === undefined) throw indexError(index, this.length);
+    return new MessageInfo(fullLength, this.flags[index] ?? 0);
+  }
+
+  *[Symbol.iterator](): Generator<Buffer, void, undefined> {
+    for (let i = 0; i < this.offsets.length; ++i) yield this.message(i);
+  }
+
+  /** @internal What of it is left behind its first `index` messages; this one is not to be used any more. */
+  from(index: number): MessageBatch {
+    return new MessageBatch(
+      this.bytes,
+      this.offsets.subarray(index),
+      this.lengths.subarray(index),
+      this.fullLengths.subarray(index),
+      this.flags.subarray(index),
+      this.onRelease,
+    );
+  }
+
+  /** @internal The same messages in memory of their own; this one is released. */
+  toOwned(): MessageBatch {
+    if (this.onRelease === null) return this;
+    const last = this.length - 1;
+    const end = (this.offsets[last] ?? 0) + (this.lengths[last] ?? 0);
+    const bytes = Buffer.allocUnsafeSlow(end);
+    this.bytes.copy(bytes, 0, 0, end);
+    this.release();
+    return new MessageBatch(bytes, this.offsets, this.lengths, this.fullLengths, this.flags, null);
+  }
+
+  /** Gives a borrowed batch's memory back. Of a batch that is its user's own it does nothing. */
+  release(): void {
+    if (this.released || this.onRelease === null) return;
+    this.released = true;
+    this.onRelease(this);
+  }
+}
+
+// Node 20 has the symbol, its types do not everywhere.
+const dispose = (Symbol as { dispose?: symbol }).dispose;
+if (dispose !== undefined) {
+  Object.defineProperty(MessageBatch.prototype, dispose, {
+    value: MessageBatch.prototype.release,
+    writable: true,
+    configurable: true,
+  });
+}
+
+function releasedError(): Error {
+  return codedError(
+    Error,
+    'ERR_AFUNIX_RELEASED',
+    'This batch was borrowed and has been released; its memory holds other messages now',
+  );
+}
+
+function indexError(index: number, length: number): Error {
+  return codedError(
+    RangeError,
+    'ERR_OUT_OF_RANGE',
+    `The value of "index" is out of range. It must be an integer from 0 to ${length - 1}. Received ${index}`,
+  );
+}
+
+interface Columns {
+  readonly offsets: Int32Array;
+  readonly lengths: Int32Array;
+  readonly fullLengths: Int32Array;
+  readonly flags: Int32Array;
+}
+
+/** Rows `first` to `first + count` of the table; `base` is taken off the offsets. */
+function copyColumns(first: number, count: number, base: number): Columns {
+  const all = new Int32Array(4 * count);
+  for (let i = 0; i < count; ++i) {
+    const row = first + i;
+    all[i] = received[OFFSETS + row] - base;
+    all[count + i] = received[LENGTHS + row];
+    all[2 * count + i] = received[FULL_LENGTHS + row];
+    all[3 * count + i] = received[FLAGS + row];
+  }
+  return {
+    offsets: all.subarray(0, count),
+    lengths: all.subarray(count, 2 * count),
+    fullLengths: all.subarray(2 * count, 3 * count),
+    flags: all.subarray(3 * count),
+  };
+}
+
+/** The messages in these rows, in memory that is their user's for ever. */
+export function ownedBatch(memory: ReceiveMemory, first: number, count: number): MessageBatch {
+  const base = received[OFFSETS + first];
+  const last = first + count - 1;
+  const span = received[OFFSETS + last] + received[LENGTHS + last] - base;
+  const columns = copyColumns(first, count, base);
+  const { offsets, lengths, fullLengths, flags } = columns;
+  let sum = 0;
+  for (let i = 0; i < count; ++i) sum += lengths[i];
+  const bytes =
+    span === 0
+      ? NONE
+      : span <= sum + sum / 4 + PADDING_ALLOWED
+        ? chunkFrom(memory, base, span)
+        : gather(memory.bytes, base, columns, sum);
+  return new MessageBatch(bytes, offsets, lengths, fullLengths, flags, null);
+}
+
+/** Long messages lie apart from each other: one behind the other in memory of their size. */
+function gather(area: Buffer, base: number, columns: Columns, sum: number): Buffer {
+  const { offsets, lengths } = columns;
+  const bytes = Buffer.allocUnsafeSlow(sum);
+  let used = 0;
+  for (let i = 0; i < offsets.length; ++i) {
+    const from = base + offsets[i];
+    area.copy(bytes, used, from, from + lengths[i]);
+    offsets[i] = used;
+    used += lengths[i];
+  }
+  return bytes;
+}
+
+/** The messages in these rows where they lie in `area`, until the batch is released. */
+export function borrowedBatch(
+  area: Buffer,
+  first: number,
+  count: number,
+  onRelease: (batch: MessageBatch) => void,
+): MessageBatch {
+  const { offsets, lengths, fullLengths, flags } = copyColumns(first, count, 0);
+  return new MessageBatch(area, offsets, lengths, fullLengths, flags, onRelease);
+}

@@ -1,0 +1,582 @@
+/** Socket: one connection that keeps the boundaries of messages (SOCK_SEQPACKET). */
+import { EventEmitter } from 'node:events';
+import type { Duplex } from 'node:stream';
+import type { ReadableStream, WritableStream } from 'node:stream/web';
+import { SEQPACKET } from '../binding';
+import { engine } from '../engine/engine';
+import { MESSAGE_BUDGET } from '../engine/records';
+import { codedError, errnoException } from '../errors';
+import { IdleTimer } from '../socket/idle-timer';
+import { onConnect, onEnd, onReadError, onWriteError } from '../socket/connection';
+import type { MessageBatch, MessageInfo } from './batch';
+import { destroyOnAbort, openConnection, type ConnectArguments } from './connecting';
+import {
+  MessageConnection,
+  onDrained,
+  onMessages,
+  type MessageUser,
+  type SendCallback,
+} from './connection';
+import { Inbox, type BatchMemory } from './inbox';
+import { startMessages } from './memory';
+import { checkMessageOptions, type SocketConnectOptions, type SocketOptions } from './options';
+import { byteLengthOf, bytesOf, checkCallback, refusal, type Message } from './outgoing';
+import { RingSink } from './ring';
+import { messageDuplex, messageWebStreams } from './streams';
+
+const DEFAULT_HIGH_WATER_MARK = 64 * 1024;
+
+export interface BatchesOptions {
+  /** `'owned'`, the default: the bytes are yours. `'borrowed'`: they are until `release()`, or until the next batch is asked for. */
+  memory?: BatchMemory;
+}
+
+export interface SocketEvents {
+  connect: [];
+  ready: [];
+  message: [message: Buffer, info: MessageInfo];
+  drain: [];
+  end: [];
+  finish: [];
+  timeout: [];
+  error: [error: Error];
+  close: [hadError: boolean];
+}
+
+/** How a server, or socketpair(), makes a socket of a connection that exists already; not for users. */
+export class AcceptedOptions {
+  constructor(
+    readonly connection: MessageConnection,
+    readonly options: SocketOptions,
+    readonly gone: (() => void) | null,
+  ) {}
+}
+
+const kListen = Symbol('listen');
+
+export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
+  connecting = false;
+  destroyed = false;
+  /** 'close' was emitted. */
+  closed = false;
+  /** What it was destroyed with. */
+  errored: Error | null = null;
+  readableEnded = false;
+  writableEnded = false;
+  writableFinished = false;
+  timeout: number | undefined = undefined;
+  /** Stay able to send after the other end has ended. */
+  allowHalfOpen: boolean;
+  /** Bytes that may wait for the kernel before `send` returns false. */
+  readonly writableHighWaterMark: number;
+  /** The server that accepted it. */
+  server: EventEmitter | null = null;
+
+  #connection: MessageConnection | null = null;
+  readonly #options: SocketOptions;
+  readonly #inbox: Inbox;
+  readonly #gone: (() => void) | null;
+  #address: string | undefined;
+  #longest = 0;
+  #referenced = true;
+  #sendFailure: Error | null = null;
+  /** What sending failed with before the connection was told to be one. */
+  #failedEarly = 0;
+  #idle: IdleTimer | null = null;
+  #pendingSeen = 0;
+  /** Of a connection that is gone. */
+  #counted = { bytesRead: 0, bytesWritten: 0, messagesRead: 0, messagesWritten: 0 };
+
+  constructor(options?: SocketOptions);
+  /** @internal */
+  constructor(options: AcceptedOptions);
+  constructor(given: SocketOptions | AcceptedOptions = {}) {
+    super();
+    const accepted = given instanceof AcceptedOptions ? given : null;
+    const options = accepted?.options ?? (given as SocketOptions);
+    // A server has looked at them once.
+    if (accepted === null) checkMessageOptions(options);
+    this.#options = options;
+    this.#gone = accepted?.gone ?? null;
+    this.allowHalfOpen = options.allowHalfOpen === true;
+    this.writableHighWaterMark = options.highWaterMark ?? DEFAULT_HIGH_WATER_MARK;
+    this.#inbox = new Inbox({
+      listened: () => this.listenerCount('message') > 0,
+      tell: (message, info) => this.emit('message', message, info),
+      setReading: (reading) => this.#setReading(reading),
+      readInto: (area) => this.#connection?.readInto(area),
+      over: (error) => this.#onOver(error),
+    });
+    if (accepted !== null) this.#attach(accepted.connection);
+    else if (options.fd !== undefined) this.#adopt(options.fd);
+    if (options.signal !== undefined) destroyOnAbort(this, options.signal);
+  }
+
+  // Connecting
+
+  connect(path: string, listener?: () => void): this;
+  connect(options: SocketConnectOptions, listener?: () => void): this;
+  connect(...args: ConnectArguments): this {
+    if (this.#connection !== null || this.destroyed) {
+      throw codedError(
+        Error,
+        'ERR_AFUNIX_CONNECTED',
+        'This socket is connected, or was: make another one for another connection',
+      );
+    }
+    const { path, timeout, open } = openConnection(args);
+    const listener = args[1];
+    if (typeof listener === 'function') this.once('connect', listener);
+    if (timeout !== undefined) this.setTimeout(timeout);
+    this.connecting = true;
+    this.#address = path;
+    const status = startMessages();
+    const handle = status < 0 ? status : open();
+    if (handle < 0) this.destroy(errnoException(handle, 'connect', path, 'SOCK_SEQPACKET'));
+    else this.#attach(new MessageConnection(handle));
+    return this;
+  }
+
+  #adopt(fd: number): void {
+    const status = startMessages();
+    if (status < 0) throw errnoException(status, 'open');
+    const kind = Number.isInteger(fd) && fd >= 0 ? engine().describe(fd) : -9;
+    if (kind !== SEQPACKET) {
+      throw codedError(
+        TypeError,
+        'ERR_INVALID_FD_TYPE',
+        `The descriptor ${String(fd)} is not a connected SOCK_SEQPACKET socket`,
+      );
+    }
+    const handle = engine().adopt(fd);
+    if (handle < 0) throw errnoException(handle, 'open');
+    this.#attach(new MessageConnection(handle));
+  }
+
+  #attach(connection: MessageConnection): void {
+    this.#connection = connection;
+    connection.serve(this);
+    const { maxMessageSize, batchSize, sendBufferSize, recvBufferSize, busyPoll } = this.#options;
+    const longest = engine().setMessageLimits(
+      connection.handle,
+      maxMessageSize ?? 0,
+      batchSize ?? 0,
+      sendBufferSize ?? 0,
+      recvBufferSize ?? 0,
+    );
+    if (longest < 0) {
+      this.destroy(errnoException(longest, 'setsockopt'));
+      return;
+    }
+    this.#longest = longest;
+    if (busyPoll !== undefined) connection.setBusyPoll(busyPoll);
+    if (!this.#referenced) connection.setReferenced(false);
+    this.#inbox.update();
+  }
+
+  [onConnect](status: number): void {
+    this.connecting = false;
+    if (status !== 0) {
+      this.destroy(errnoException(status, 'connect', this.#address, 'SOCK_SEQPACKET'));
+      return;
+    }
+    this.#active();
+    const failure = this.#failedEarly;
+    if (failure !== 0) this[onWriteError](failure);
+    this.emit('connect');
+    this.emit('ready');
+  }
+
+  // Receiving
+
+  /** @internal Somebody listens to 'message'. */
+  [kListen](): void {
+    this.#inbox.listen();
+  }
+
+  /** No 'message' until `resume()`; the kernel keeps what comes, and the sender has to wait. */
+  pause(): this {
+    this.#inbox.pause();
+    return this;
+  }
+
+  /** Ends a pause. Without a listener to 'message' what comes is thrown away from now on. */
+  resume(): this {
+    this.#inbox.resume();
+    return this;
+  }
+
+  isPaused(): boolean {
+    return this.#inbox.isPaused;
+  }
+
+  /**
+   * Messages as they come, many at a time. While somebody iterates no 'message' is emitted. Who leaves the loop leaves the
+   * socket as it is; what was received and not taken waits for the next who reads.
+   */
+  batches(options: BatchesOptions = {}): AsyncIterableIterator<MessageBatch> {
+    const { memory = 'owned' } = options;
+    if (memory !== 'owned' && memory !== 'borrowed') {
+      throw codedError(
+        TypeError,
+        'ERR_INVALID_ARG_VALUE',
+        `The property 'options.memory' must be 'owned' or 'borrowed'. Received ${String(memory)}`,
+      );
+    }
+    this.#claim('batches()');
+    return this.#inbox.iterate(memory);
+  }
+
+  /**
+   * From now on messages go into `ring`, and are read from there by whoever has it, in any thread: see `MessageRing`. No
+   * 'message' is emitted.
+   */
+  receiveInto(ring: SharedArrayBuffer): this {
+    this.#claim('receiveInto()');
+    const { maxMessageSize = this.#longest, batchSize = MESSAGE_BUDGET } = this.#options;
+    const roomAgain = (): void => this.#inbox.poured();
+    this.#inbox.pour(new RingSink(ring, maxMessageSize, batchSize, roomAgain));
+    return this;
+  }
+
+  #claim(who: string): void {
+    if (this.#connection === null && !this.destroyed) {
+      throw codedError(Error, 'ERR_SOCKET_CLOSED', `${who} needs a connection: connect() first`);
+    }
+    if (this.#inbox.isTaken) {
+      throw codedError(
+        Error,
+        'ERR_AFUNIX_READING',
+        'Somebody iterates over the batches of this socket, or a ring takes its messages',
+      );
+    }
+  }
+
+  #setReading(reading: boolean): void {
+    const connection = this.#connection;
+    if (connection === null || connection.reading === reading) return;
+    if (reading) connection.readStart();
+    else connection.readStop();
+  }
+
+  [onMessages](first: number, count: number): void {
+    this.#active();
+    this.#inbox.take(first, count);
+  }
+
+  [onEnd](): void {
+    this.#active();
+    this.#inbox.finish(null);
+  }
+
+  [onReadError](status: number): void {
+    this.#active();
+    this.#inbox.finish(this.#sendFailure ?? errnoException(status, 'read'));
+  }
+
+  /** Whoever reads has everything that came before the end. */
+  #onOver(error: Error | null): void {
+    if (this.destroyed) return;
+    if (error !== null) {
+      this.destroy(error);
+      return;
+    }
+    this.readableEnded = true;
+    if (!this.allowHalfOpen && !this.writableEnded) this.end();
+    if (this.writableFinished) process.nextTick(destroySocket, this);
+    this.emit('end');
+  }
+
+  // Sending
+
+  /**
+   * Sends one message. False: more than the high-water mark waits for the kernel; stop until 'drain'. The message is its
+   * owner's again when this returns. `callback` runs once the kernel has it. What is wrong with the message itself is
+   * told to the callback or, if there is none, thrown; nothing else happens.
+   */
+  send(message: Message, callback?: SendCallback): boolean {
+    checkCallback(callback);
+    const bytes = bytesOf(message, -1);
+    const connection = this.#sendable(callback);
+    if (connection === null) return false;
+    const size = byteLengthOf(bytes);
+    const refused = refusal(bytes, size, this.#longest, -1);
+    if (refused !== null) {
+      if (callback === undefined) throw refused;
+      process.nextTick(callback, refused);
+      return !connection.needsDrain;
+    }
+    this.#idle?.refresh();
+    if (typeof bytes === 'string') connection.sendText(bytes, size, callback ?? null);
+    else connection.send(bytes, callback ?? null);
+    return this.#hasRoom(connection);
+  }
+
+  /**
+   * Sends messages in as few system calls as it takes, in order. All of them are looked at first: if one can't be sent, none
+   * is, and the error's `index` says which it was. The rest is as with `send`.
+   */
+  sendBatch(messages: Iterable<Message>, callback?: SendCallback): boolean {
+    checkCallback(callback);
+    const all: (Uint8Array | string)[] = [];
+    const sizes: number[] = [];
+    for (const message of messages) {
+      const bytes = bytesOf(message, all.length);
+      all.push(bytes);
+      sizes.push(byteLengthOf(bytes));
+    }
+    const connection = this.#sendable(callback);
+    if (connection === null) return false;
+    for (let i = 0; i < all.length; ++i) {
+      const refused = refusal(all[i], sizes[i], this.#longest, i);
+      if (refused === null) continue;
+      if (callback === undefined) throw refused;
+      process.nextTick(callback, refused);
+      return !connection.needsDrain;
+    }
+    this.#idle?.refresh();
+    const last = all.length - 1;
+    for (let i = 0; i <= last; ++i) {
+      const bytes = all[i];
+      const told = i === last ? (callback ?? null) : null;
+      if (typeof bytes === 'string') connection.sendText(bytes, sizes[i], told);
+      else connection.send(bytes, told);
+    }
+    if (last < 0 && callback !== undefined) process.nextTick(callback, null);
+    return this.#hasRoom(connection);
+  }
+
+  #hasRoom(connection: MessageConnection): boolean {
+    if (connection.queued < this.writableHighWaterMark) return !connection.needsDrain;
+    connection.needsDrain = true;
+    return false;
+  }
+
+  /** The connection, if it can be sent on; otherwise what `stream.Writable` would do happens. */
+  #sendable(callback: SendCallback | undefined): MessageConnection | null {
+    const connection = this.#connection;
+    let error: Error;
+    let fatal = false;
+    if (connection === null) {
+      error = codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed');
+      // One that was never connected is misused; one that is gone is only late.
+      if (!this.destroyed && callback === undefined) throw error;
+    } else if (this.#sendFailure !== null) {
+      error = this.#sendFailure;
+    } else if (this.writableEnded) {
+      fatal = true;
+      error = this.readableEnded
+        ? codedError(Error, 'EPIPE', 'This socket has been ended by the other party')
+        : codedError(Error, 'ERR_STREAM_WRITE_AFTER_END', 'send after end');
+    } else {
+      return connection;
+    }
+    if (callback !== undefined) process.nextTick(callback, error);
+    if (fatal) this.destroy(error);
+    return null;
+  }
+
+  [onDrained](): void {
+    this.#idle?.refresh();
+    this.emit('drain');
+  }
+
+  [onWriteError](status: number): void {
+    if (this.connecting) {
+      // What became of the connection itself is about to be told.
+      this.#failedEarly = status;
+      return;
+    }
+    const error = errnoException(status, 'send');
+    this.#sendFailure = error;
+    this.#connection?.abandon(error);
+    // Whoever reads gets what came before it first.
+    if (!this.#inbox.attended || this.readableEnded) this.destroy(error);
+    else this.#inbox.endsWith(error);
+  }
+
+  /** Ends this direction, behind everything sent; `callback` runs on 'finish'. */
+  end(callback?: () => void): this;
+  end(message: Message, callback?: () => void): this;
+  end(first?: Message | (() => void), second?: () => void): this {
+    const callback = typeof first === 'function' ? first : second;
+    if (first !== undefined && typeof first !== 'function') this.send(first);
+    if (callback !== undefined) this.once('finish', callback);
+    if (this.writableEnded || this.destroyed) return this;
+    this.writableEnded = true;
+    if (this.connecting) this.once('connect', () => this.#finish());
+    else this.#finish();
+    return this;
+  }
+
+  #finish(): void {
+    this.#connection?.shutdown(() => {
+      // A peer that is gone already makes it fail; this direction is over all the same.
+      if (this.#sendFailure !== null) return;
+      this.writableFinished = true;
+      if (this.readableEnded) process.nextTick(destroySocket, this);
+      this.emit('finish');
+    });
+  }
+
+  // Closing
+
+  /** Closes at once. What was sent and not taken by the kernel is lost; what it has taken arrives. */
+  destroy(error?: Error | null): this {
+    if (this.destroyed) return this;
+    this.destroyed = true;
+    this.connecting = false;
+    this.errored = error ?? null;
+    this.#idle?.clear();
+    const failed = error !== undefined && error !== null;
+    const iterated = this.#inbox.isTaken;
+    this.#inbox.abandon(error ?? null);
+    const close = (): void => {
+      this.closed = true;
+      this.emit('close', failed);
+    };
+    // Whoever iterates is told by the iterator.
+    if (failed && !(iterated && this.listenerCount('error') === 0)) {
+      process.nextTick(emitError, this, error);
+    }
+    const connection = this.#connection;
+    if (connection === null) {
+      process.nextTick(close);
+    } else {
+      const { bytesRead, bytesWritten, messagesRead, messagesWritten } = connection;
+      this.#counted = { bytesRead, bytesWritten, messagesRead, messagesWritten };
+      connection.abandon(error ?? codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed'));
+      connection.close(close);
+      this.#connection = null;
+    }
+    this.#gone?.();
+    return this;
+  }
+
+  /** Destroys the socket; done on 'close'. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.destroy();
+    if (this.closed) return;
+    await new Promise<void>((resolve) => {
+      this.once('close', () => resolve());
+    });
+  }
+
+  // Time
+
+  setTimeout(milliseconds: number, callback?: () => void): this {
+    if (this.destroyed) return this;
+    this.timeout = milliseconds;
+    this.#idle ??= new IdleTimer();
+    const duration = this.#idle.set(milliseconds, callback, () => this.#onTimeout());
+    if (callback !== undefined) {
+      if (duration === 0) this.removeListener('timeout', callback);
+      else this.once('timeout', callback);
+    }
+    return this;
+  }
+
+  #onTimeout(): void {
+    // Sending that makes progress is activity.
+    const pending = this.#connection?.pendingBytes() ?? 0;
+    const before = this.#pendingSeen;
+    this.#pendingSeen = pending;
+    if (pending > 0 && pending !== before) this.#active();
+    else this.emit('timeout');
+  }
+
+  #active(): void {
+    this.#idle?.refresh();
+  }
+
+  // Whether it keeps the process running
+
+  ref(): this {
+    this.#referenced = true;
+    this.#connection?.setReferenced(true);
+    return this;
+  }
+
+  unref(): this {
+    this.#referenced = false;
+    this.#connection?.setReferenced(false);
+    return this;
+  }
+
+  // Streams
+
+  /** An object-mode Duplex: a message is a chunk, both ways. */
+  toDuplex(): Duplex {
+    return messageDuplex(this);
+  }
+
+  /** The same as web streams. */
+  toWeb(): { readable: ReadableStream<Uint8Array>; writable: WritableStream<Message> } {
+    return messageWebStreams(this);
+  }
+
+  // What it tells about itself
+
+  /** The longest message that can be sent; 0 before there is a connection. */
+  get maxMessageSize(): number {
+    return this.#longest;
+  }
+
+  get pending(): boolean {
+    return this.#connection === null || this.connecting;
+  }
+
+  get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.connecting) return 'opening';
+    if (this.#connection === null) return 'closed';
+    if (this.readableEnded) return this.writableEnded ? 'closed' : 'writeOnly';
+    return this.writableEnded ? 'readOnly' : 'open';
+  }
+
+  /** Bytes that were sent and that the kernel has not taken yet. */
+  get writableLength(): number {
+    return this.#connection?.queued ?? 0;
+  }
+
+  get writableNeedDrain(): boolean {
+    return this.#connection?.needsDrain ?? false;
+  }
+
+  get bytesRead(): number {
+    return (this.#connection ?? this.#counted).bytesRead;
+  }
+
+  get bytesWritten(): number {
+    return (this.#connection ?? this.#counted).bytesWritten;
+  }
+
+  get messagesRead(): number {
+    return (this.#connection ?? this.#counted).messagesRead;
+  }
+
+  get messagesWritten(): number {
+    return (this.#connection ?? this.#counted).messagesWritten;
+  }
+}
+
+// Here and not as overrides, so that the types are those of whatever EventEmitter the user's Node has.
+for (const name of ['on', 'addListener', 'prependListener'] as const) {
+  const inherited = EventEmitter.prototype[name] as (...args: unknown[]) => unknown;
+  Object.defineProperty(Socket.prototype, name, {
+    value(this: Socket, event: unknown, listener: unknown): Socket {
+      Reflect.apply(inherited, this, [event, listener]);
+      if (event === 'message') this[kListen]();
+      return this;
+    },
+    writable: true,
+    configurable: true,
+  });
+}
+
+function destroySocket(socket: Socket): void {
+  socket.destroy();
+}
+
+function emitError(socket: Socket, error: Error): void {
+  socket.emit('error', error);
+}
