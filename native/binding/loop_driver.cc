@@ -44,16 +44,8 @@ int LoopDriver::Start(napi_env env, engine::Engine& engine, napi_value dispatch,
     return failed;
   }
   driver.handle_ = handle.release();
-  driver.env_ = env;
   driver.engine_ = &engine;
-  napi_value resource = nullptr;
-  napi_value name = nullptr;
-  if (!driver.dispatch_.Set(env, dispatch) || napi_create_object(env, &resource) != napi_ok ||
-      !driver.resource_.Set(env, resource) ||
-      napi_create_string_utf8(env, "AFUNIX", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_async_init(env, resource, name, &driver.context_) != napi_ok) {
-    return UV_EINVAL;
-  }
+  if (!driver.dispatch_.Set(env, dispatch, "AFUNIX")) return UV_EINVAL;
   driver.handle_->poll.data = &driver;
   if (const int failed = uv_poll_start(&driver.handle_->poll, UV_READABLE, OnPoll); failed != 0) {
     return failed;
@@ -70,9 +62,6 @@ void LoopDriver::Stop(void (*closed)(void*), void* data) {
   uv_poll_stop(&handle_->poll);
   PollHandle::Close(std::exchange(handle_, nullptr), closed, data);
   dispatch_.Reset();
-  if (context_ != nullptr) napi_async_destroy(env_, context_);
-  context_ = nullptr;
-  resource_.Reset();
 }
 
 void LoopDriver::UpdateReference() {
@@ -146,26 +135,17 @@ void LoopDriver::Run() {
 
 bool LoopDriver::Dispatch(size_t completions) {
   for (;;) {
-    const HandleScope scope(env_);
-    const napi_value function = dispatch_.Get();
-    const napi_value resource = resource_.Get();
-    napi_value count = nullptr;
-    napi_value ignored = nullptr;
-    if (function == nullptr || resource == nullptr ||
-        napi_create_uint32(env_, static_cast<uint32_t>(completions), &count) != napi_ok) {
-      return false;
+    switch (dispatch_.Call(completions)) {
+      case Callback::Outcome::kReturned:
+        return true;
+      case Callback::Outcome::kGone:
+        return false;
+      case Callback::Outcome::kThrew:
+        if (handle_ == nullptr) return false;
+        // JavaScript knows how far it came, and the rest of the batch follows. 0: no new batch. It
+        // may have been a tick behind the finished batch that threw.
+        completions = 0;
     }
-    const napi_status status =
-        napi_make_callback(env_, context_, resource, function, 1, &count, &ignored);
-    if (status == napi_ok) return true;
-    if (status != napi_pending_exception) return false;
-    // A user's callback threw. libuv would lose the exception; Node has to hear of it. JavaScript
-    // knows how far it came, and the rest of the batch follows.
-    napi_value exception = nullptr;
-    if (napi_get_and_clear_last_exception(env_, &exception) != napi_ok) return false;
-    if (napi_fatal_exception(env_, exception) != napi_ok || handle_ == nullptr) return false;
-    // 0: no new batch. It may have been a tick behind the finished batch that threw.
-    completions = 0;
   }
 }
 

@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include "binding/anticipation.h"
-#include "binding/napi_util.h"
+#include "binding/callback.h"
 #include "binding/poll_handle.h"
 #include "engine/engine.h"
 
@@ -39,12 +39,9 @@ class LoopDriver {
   void Run();
   [[nodiscard]] bool Dispatch(size_t completions);
 
-  napi_env env_ = nullptr;
   engine::Engine* engine_ = nullptr;
   PollHandle* handle_ = nullptr;
-  Reference dispatch_;
-  Reference resource_;
-  napi_async_context context_ = nullptr;
+  Callback dispatch_;
   int64_t busy_poll_ = 0;
   // Busy polling was only interrupted, for the sake of timers.
   bool stretching_ = false;

@@ -28,17 +28,10 @@ int RawPoller::Start(napi_env env, napi_value table, napi_value dispatch) {
     return failed;
   }
   handle_ = handle.release();
-  env_ = env;
   set_ = std::move(set).value();
   table_ = {reinterpret_cast<int32_t*>(bytes.data()), bytes.size() / sizeof(int32_t)};
 
-  napi_value resource = nullptr;
-  napi_value name = nullptr;
-  const bool ready =
-      table_reference_.Set(env, table) && dispatch_.Set(env, dispatch) &&
-      napi_create_object(env, &resource) == napi_ok && resource_.Set(env, resource) &&
-      napi_create_string_utf8(env, "AFUNIX_RAW", NAPI_AUTO_LENGTH, &name) == napi_ok &&
-      napi_async_init(env, resource, name, &context_) == napi_ok;
+  const bool ready = table_reference_.Set(env, table) && dispatch_.Set(env, dispatch, "AFUNIX_RAW");
   handle_->poll.data = this;
   const int started = ready ? uv_poll_start(&handle_->poll, UV_READABLE, OnPoll) : UV_EINVAL;
   if (started != 0) {
@@ -81,9 +74,6 @@ void RawPoller::Stop(void (*closed)(void*), void* data) {
   table_ = {};
   table_reference_.Reset();
   dispatch_.Reset();
-  if (context_ != nullptr) napi_async_destroy(env_, context_);
-  context_ = nullptr;
-  resource_.Reset();
 }
 
 void RawPoller::OnPoll(uv_poll_t* poll, int /*status*/, int /*events*/) {
@@ -98,27 +88,8 @@ void RawPoller::Run() {
     table_[kColumns * row] = static_cast<int32_t>(events[row].data.u64);
     table_[kColumns * row + 1] = static_cast<int32_t>(events[row].events);
   }
-  if (ready > 0) Dispatch(ready);
-}
-
-void RawPoller::Dispatch(size_t rows) {
-  const HandleScope scope(env_);
-  const napi_value function = dispatch_.Get();
-  const napi_value resource = resource_.Get();
-  napi_value count = nullptr;
-  napi_value ignored = nullptr;
-  if (function == nullptr || resource == nullptr ||
-      napi_create_uint32(env_, static_cast<uint32_t>(rows), &count) != napi_ok) {
-    return;
-  }
-  const napi_status status =
-      napi_make_callback(env_, context_, resource, function, 1, &count, &ignored);
-  if (status != napi_pending_exception) return;
-  // Somebody behind a promise threw. libuv would lose the exception; Node has to hear of it.
-  napi_value exception = nullptr;
-  if (napi_get_and_clear_last_exception(env_, &exception) == napi_ok) {
-    napi_fatal_exception(env_, exception);
-  }
+  // What somebody behind a promise throws is told there; the others have been told already.
+  if (ready > 0) (void)dispatch_.Call(ready);
 }
 
 }  // namespace afunix::binding

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "binding/callback.h"
 #include "binding/napi_util.h"
 #include "binding/poll_handle.h"
 #include "posix/epoll.h"
@@ -33,15 +34,11 @@ class RawPoller {
  private:
   static void OnPoll(uv_poll_t* poll, int status, int events);
   void Run();
-  void Dispatch(size_t rows);
 
-  napi_env env_ = nullptr;
   posix::EpollSet set_;
   PollHandle* handle_ = nullptr;
   Reference table_reference_;
-  Reference dispatch_;
-  Reference resource_;
-  napi_async_context context_ = nullptr;
+  Callback dispatch_;
   // JavaScript keeps the table to itself, so its address holds.
   std::span<int32_t> table_;
 };
