@@ -90,7 +90,7 @@ class ReadinessEngine : public EngineCore {
 
  private:
   // readiness_engine.cc
-  [[nodiscard]] int32_t Carry(const Submission& submission, Connection& connection);
+  [[nodiscard]] int32_t Carry(const Submission& submission, Connection& socket);
   void Close(Endpoint& endpoint);
   void LookAtQueue();
   void ScheduleAt(int64_t when, const Endpoint& endpoint);

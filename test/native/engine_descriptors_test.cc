@@ -48,11 +48,11 @@ TEST("descriptors are told before the data that they came with, and claimed once
   CHECK(events[0].kind == Kind::kDescriptors);
   CHECK_EQ(events[0].result, 3);
   CHECK_EQ(events[1].bytes, "hello");
-  for (int i = 0; i < 3; ++i) {
-    const Fd claimed = rig.engine().ClaimDescriptor(static_cast<size_t>(events[0].offset + i));
+  for (size_t i = 0; i < 3; ++i) {
+    const Fd claimed = rig.engine().ClaimDescriptor(static_cast<size_t>(events[0].offset) + i);
     CHECK(test::SameFile(claimed.get(), STDIN_FILENO));
     CHECK((::fcntl(claimed.get(), F_GETFD) & FD_CLOEXEC) != 0);
-    CHECK(!rig.engine().ClaimDescriptor(static_cast<size_t>(events[0].offset + i)).valid());
+    CHECK(!rig.engine().ClaimDescriptor(static_cast<size_t>(events[0].offset) + i).valid());
   }
 }
 

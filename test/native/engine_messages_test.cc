@@ -55,7 +55,7 @@ TEST("messages keep their boundaries, many in one completion") {
       SendTo(peer, sent.back());
     }
     rig.ReadStart(handle);
-    CHECK(rig.RunUntil([&] { return rig.MessageCount(handle) == 60; }));
+    CHECK(rig.RunUntil([&, handle = handle] { return rig.MessageCount(handle) == 60; }));
     CHECK(rig.TakeMessages(handle) == sent);
     CHECK(rig.Count(handle, Kind::kMessages) <= 10);
   }
@@ -67,7 +67,7 @@ TEST("a batch has no more messages than its socket allows") {
   CHECK_OK(rig.engine().SetMessageLimits(handle, {.batch_size = 3}));
   for (int i = 0; i < 8; ++i) SendTo(peer, "x");
   rig.ReadStart(handle);
-  CHECK(rig.RunUntil([&] { return rig.MessageCount(handle) == 8; }));
+  CHECK(rig.RunUntil([&, handle = handle] { return rig.MessageCount(handle) == 8; }));
   for (const Event& event : rig.log()) {
     if (event.kind == Kind::kMessages) CHECK(event.result <= 3);
   }
@@ -90,7 +90,7 @@ TEST("messages without bytes are told, unless nothing but the end is behind them
   auto [handle, peer] = rig.MakeMessages();
   rig.ReadStart(handle);
   SendTo(peer, "");
-  CHECK(rig.RunUntil([&] { return rig.MessageCount(handle) == 1; }));
+  CHECK(rig.RunUntil([&, handle = handle] { return rig.MessageCount(handle) == 1; }));
   for (int i = 0; i < 100; ++i) SendTo(peer, "");
   SendTo(peer, "a");
   SendTo(peer, "");
@@ -132,7 +132,7 @@ TEST("a message that is too long is cut, and its full length is told") {
   SendTo(peer, "1234567890");
   SendTo(peer, "12345678901");
   rig.ReadStart(handle);
-  CHECK(rig.RunUntil([&] { return rig.MessageCount(handle) == 2; }));
+  CHECK(rig.RunUntil([&, handle = handle] { return rig.MessageCount(handle) == 2; }));
   CHECK(rig.TakeMessages(handle) == (Texts{"1234567890", "1234567890"}));
   CHECK_EQ(rig.ReceivedColumn(2, 1), 11);
   CHECK_EQ(rig.ReceivedColumn(3, 0), 0);
@@ -213,7 +213,7 @@ TEST("messages go into the user's memory, and reading stops where there is none"
   CHECK_EQ(rig.MessageCount(handle), 0u);
   CHECK_EQ(rig.ReadIntoTarget(handle, 250), 0);
   rig.ReadStart(handle);
-  CHECK(rig.RunUntil([&] { return rig.MessageCount(handle) == 1; }));
+  CHECK(rig.RunUntil([&, handle = handle] { return rig.MessageCount(handle) == 1; }));
   CHECK(rig.TakeMessages(handle) == Texts{"in vain"});
 }
 

@@ -208,7 +208,7 @@ void EngineRig::ReadMessages(const Event& event) {
   const auto target = targets_.find(event.handle);
   const std::span<const std::byte> area = target == targets_.end() ? message_area_ : target->second;
   for (int32_t i = 0; i < event.result; ++i) {
-    const auto row = static_cast<size_t>(event.offset + i);
+    const auto row = static_cast<size_t>(event.offset) + static_cast<size_t>(i);
     messages_[event.handle].emplace_back(Text(area.subspan(
         static_cast<size_t>(ReceivedColumn(0, row)), static_cast<size_t>(ReceivedColumn(1, row)))));
   }
