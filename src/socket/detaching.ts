@@ -32,14 +32,21 @@ export function detach(this: SocketMethods): Detached {
   if (fd < 0) throw errnoException(fd, 'detach');
   const unread = Buffer.alloc(engine().unread(new Uint8Array(0)));
   if (unread.length > 0) engine().unread(unread);
-  const buffered = this.readableLength > 0 ? (this.read() as Buffer | string | null) : null;
-  const encoding = this.readableEncoding ?? 'utf8';
-  const before = typeof buffered === 'string' ? Buffer.from(buffered, encoding) : buffered;
+  const head = Buffer.concat([...takeBuffered(this), unread]);
   this.destroy();
-  return {
-    descriptor: new Descriptor(fd),
-    head: before === null ? unread : Buffer.concat([before, unread]),
-  };
+  return { descriptor: new Descriptor(fd), head };
+}
+
+/** What the stream holds back. In some versions of Node one read() takes all of it, in others one chunk. */
+function takeBuffered(socket: SocketMethods): Buffer[] {
+  const chunks: Buffer[] = [];
+  while (socket.readableLength > 0) {
+    const chunk = socket.read() as Buffer | string | null;
+    if (chunk === null) break;
+    const encoding = socket.readableEncoding ?? 'utf8';
+    chunks.push(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk);
+  }
+  return chunks;
 }
 
 /** The method of Socket: the connection as a `net.Socket`, which begins with what has not been read here. */

@@ -80,7 +80,7 @@ test('what was decoded already is part of the head', async (t) => {
   const [one, other] = pair(t);
   other.setEncoding('latin1').pause();
   one.write(Buffer.from([0xe9, 0xff]));
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  while (other.readableLength === 0) await new Promise((resolve) => setImmediate(resolve));
   const { descriptor, head } = other.detach();
   descriptor.close();
   assert.deepEqual(head, Buffer.from([0xe9, 0xff]));
