@@ -82,11 +82,7 @@ void LoopDriver::OnPoll(uv_poll_t* poll, int /*status*/, int /*events*/) {
   static_cast<LoopDriver*>(poll->data)->Run();
 }
 
-int64_t LoopDriver::Patience(bool was_busy) {
-  const int64_t wished = std::max(engine_->BusyPoll(), busy_poll_);
-  if (wished > 0) return wished;
-  return was_busy && anticipation_.Pays() ? kAnticipation : 0;
-}
+int64_t LoopDriver::WishedPatience() const { return std::max(engine_->BusyPoll(), busy_poll_); }
 
 void LoopDriver::Run() {
   engine_->SetAttended(true);
@@ -94,38 +90,38 @@ void LoopDriver::Run() {
   // A stretch of busy polling that goes on counts from the event before it.
   if (!std::exchange(stretching_, false)) last_event_ = started;
   bool stretched = false;
-  bool looked = false;
+  bool anticipating = false;
   int round = 0;
   size_t told = 0;
   while (handle_ != nullptr) {
     const size_t completions = engine_->Collect();
     if (completions > 0) {
-      if (std::exchange(looked, false)) anticipation_.Hit();
+      if (std::exchange(anticipating, false)) anticipation_.Hit();
       if (!Dispatch(completions)) break;
-      told += completions;
-      if (++round >= kRounds || told >= kCompletionBudget) {
-        stretched = Patience(false) > 0;
-        break;
-      }
-      if (engine_->HasWork() || completions >= kLooksBusy) {
-        last_event_ = 0;
-        continue;
-      }
-      last_event_ = 0;
     }
-    if (engine_->HasWork() && ++round < kRounds) continue;
     // What was dispatched may have closed the last socket that wished for polling.
-    const int64_t patience = Patience(told >= kLooksBusy);
-    if (patience == 0) break;
+    int64_t patience = WishedPatience();
+    if (patience == 0) {
+      told += completions;
+      const bool more = engine_->HasWork() || completions >= kLooksBusy;
+      if (completions > 0 || more) ++round;
+      if (round >= kRounds || told >= kCompletionBudget) break;
+      if (more) continue;
+      if (!anticipating) {
+        if (told < kLooksBusy || !engine_->LooksForFree() || !anticipation_.Pays()) break;
+        anticipating = true;
+        last_event_ = posix::MonotonicNow();
+      }
+      patience = kAnticipation;
+    }
     const int64_t now = posix::MonotonicNow();
-    if (last_event_ == 0) last_event_ = now;
+    if (completions > 0) last_event_ = now;
     if (now - last_event_ > patience || !engine_->KeepsAlive()) break;
     stretched = now - started > kLongestStretch;
     if (stretched) break;
-    looked = true;
     Relax();
   }
-  if (looked) anticipation_.Miss();
+  if (anticipating) anticipation_.Miss();
   if (handle_ == nullptr) return;
   engine_->SetAttended(false);
   stretching_ = stretched;

@@ -34,8 +34,8 @@ class LoopDriver {
 
  private:
   static void OnPoll(uv_poll_t* poll, int status, int events);
-  // Nanoseconds to look for events before sleeping: what sockets wish for, or what pays.
-  [[nodiscard]] int64_t Patience(bool was_busy);
+  // Nanoseconds that sockets wish to look for events before sleeping.
+  [[nodiscard]] int64_t WishedPatience() const;
   void Run();
   [[nodiscard]] bool Dispatch(size_t completions);
 

@@ -97,6 +97,9 @@ class Engine {
   // Collect() would find something without asking the kernel.
   [[nodiscard]] virtual bool HasWork() const = 0;
 
+  // A Collect() that finds nothing costs no system call.
+  [[nodiscard]] virtual bool LooksForFree() const = 0;
+
   // Makes descriptor() readable.
   virtual void Wake() = 0;
 

@@ -19,6 +19,7 @@ class EpollEngine final : public ReadinessEngine {
   ~EpollEngine() override { EpollEngine::Shutdown(); }
 
   [[nodiscard]] int descriptor() const override { return epoll_.descriptor(); }
+  [[nodiscard]] bool LooksForFree() const override { return false; }
   void Wake() override;
   void Shutdown() override;
 

@@ -111,6 +111,9 @@ class ReadinessEngine : public EngineCore {
   [[nodiscard]] size_t WithoutEnd(const MessageSocket& socket, size_t count);
 
   // writing.cc
+  // What passes by itself. ENOBUFS and ENOMEM: the kernel will have memory again. ETOOMANYREFS: too
+  // many descriptors are on their way, unread, from this user.
+  [[nodiscard]] static bool IsFull(int code);
   [[nodiscard]] int32_t WriteFromArea(StreamSocket& socket, std::span<const std::byte> bytes);
   [[nodiscard]] int32_t WritePayload(StreamSocket& socket, size_t length);
   [[nodiscard]] int32_t ContinueWrite(StreamSocket& socket);

@@ -58,8 +58,10 @@ void UringEngine::SetAttended(bool attended) {
 
 uring::Request& UringEngine::Request() {
   uring::Request* request = ring_.NextRequest();
-  while (request == nullptr) {
-    Enter(false);
+  // While the kernel keeps answers for which there was no room it takes no request: it is asked for
+  // them, too.
+  for (bool collect = false; request == nullptr; collect = true) {
+    Enter(collect);
     request = ring_.NextRequest();
   }
   return *request;

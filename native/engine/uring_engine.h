@@ -32,6 +32,7 @@ class UringEngine final : public ReadinessEngine {
     return ReadinessEngine::HasWork() || next_answer_ < answers_.size() ||
            (ring_.open() && ring_.HasWork());
   }
+  [[nodiscard]] bool LooksForFree() const override { return true; }
   void Wake() override;
   void SetAttended(bool attended) override;
   void Shutdown() override;

@@ -12,15 +12,9 @@
 
 namespace afunix::engine {
 
-namespace {
-
-// ENOBUFS and ENOMEM pass like a full queue: the kernel will have memory again.
-// ETOOMANYREFS: too many descriptors are on their way, unread, from this user.
-bool IsFull(int code) {
+bool ReadinessEngine::IsFull(int code) {
   return code == EAGAIN || code == ENOBUFS || code == ENOMEM || code == ETOOMANYREFS;
 }
-
-}  // namespace
 
 int32_t ReadinessEngine::WriteFromArea(StreamSocket& socket, std::span<const std::byte> bytes) {
   if (socket.shutdown_wanted) return -EPIPE;

@@ -12,9 +12,6 @@ namespace afunix::engine {
 
 namespace {
 
-// ENOBUFS and ENOMEM pass like a full queue: the kernel will have memory again.
-bool IsFull(int code) { return code == EAGAIN || code == ENOBUFS || code == ENOMEM; }
-
 iovec PartOf(std::span<const std::byte> bytes) {
   // The kernel reads what is sent through this; iovec just has no const form.
   return {const_cast<std::byte*>(bytes.data()), bytes.size()};

@@ -9,7 +9,7 @@
 import { native, type NativeBinding } from '../binding';
 import { errnoException } from '../errors';
 import { chosenEngine, engineRuns, uringReason } from './choice';
-import { receiveArea, slabs } from './chunks';
+import { chunkFromArea, chunkFromSlab, receiveArea, slabs } from './chunks';
 import {
   Ask,
   COMPLETION,
@@ -67,6 +67,9 @@ export const targets: (Uint8Array | undefined)[] = [];
 export const payloads: (Uint8Array | Uint8Array[] | undefined)[] = [];
 
 const owners: (HandleOwner | undefined)[] = [];
+
+/** A handle that nobody has. */
+const NOBODY = -1;
 
 let attached = false;
 let submitted = 0;
@@ -285,6 +288,29 @@ function dispatch(count: number): void {
   settleAll();
   inBatch = false;
   if (hasWork()) flushSoon();
+}
+
+/**
+ * Takes the bytes of `handle` that are in the batch under way and have not been told, in order: whoever gives the
+ * connection away has to pass them on.
+ */
+export function takeUntold(handle: number): Buffer[] {
+  const taken: Buffer[] = [];
+  for (let index = batchCursor; index < batchSize; ++index) {
+    const row = index * COMPLETION.width;
+    if (completions[row] !== handle) continue;
+    const offset = completions[row + 2];
+    const length = completions[row + 3];
+    const kind = completions[row + 1];
+    if (kind === Happened.data) taken.push(chunkFromArea(offset, length));
+    else if (kind === Happened.slabData) taken.push(chunkFromSlab(offset, length));
+    else if (kind === Happened.targetData) {
+      // The user's own memory, which the next read may go into.
+      taken.push(Buffer.from(targets[handle]?.subarray(0, length) ?? []));
+    } else continue;
+    completions[row] = NOBODY;
+  }
+  return taken;
 }
 
 function deliver(row: number): void {

@@ -178,12 +178,13 @@ export class Connection extends AsyncResource implements HandleOwner {
     const [{ chunk, encoding }] = pieces.slice(laden);
     const before = pieces.slice(0, laden);
     const behind = pieces.slice(laden + 1);
+    // Closed meanwhile: the handle may be somebody else's.
     const goOn: WriteCallback = (status) => {
-      if (status !== 0 || behind.length === 0) callback(status);
+      if (status !== 0 || behind.length === 0 || this.user === null) callback(status);
       else this.writeMany(behind, callback);
     };
     const writeLaden: WriteCallback = (status) => {
-      if (status !== 0) callback(status);
+      if (status !== 0 || this.user === null) callback(status);
       else this.write(chunk, encoding, goOn);
     };
     if (before.length === 0) writeLaden(0);

@@ -1,7 +1,7 @@
 /** A socket that gives up its descriptor: to another thread, to another process, to `net`. */
 import nodeNet from 'node:net';
 import { Descriptor } from '../descriptor';
-import { engine, flush } from '../engine/engine';
+import { engine, flush, takeUntold } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
 import { kConnection, type SocketMethods } from './methods';
 
@@ -32,7 +32,7 @@ export function detach(this: SocketMethods): Detached {
   if (fd < 0) throw errnoException(fd, 'detach');
   const unread = Buffer.alloc(engine().unread(new Uint8Array(0)));
   if (unread.length > 0) engine().unread(unread);
-  const head = Buffer.concat([...takeBuffered(this), unread]);
+  const head = Buffer.concat([...takeBuffered(this), ...takeUntold(connection.handle), unread]);
   this.destroy();
   return { descriptor: new Descriptor(fd), head };
 }

@@ -20,6 +20,8 @@ export interface DescriptorsInfo {
 
 export type SendDescriptorsCallback = (error: Error | null | undefined) => void;
 
+const EMFILE = -24;
+
 const kLoad = Symbol('descriptors that leave with it');
 const kOpen = Symbol('descriptors that were received');
 
@@ -161,7 +163,7 @@ export function receiveDescriptors(
 }
 
 function tooMany(status: number, { maxDescriptors }: Passing): Error {
-  if (status === -24) {
+  if (status === EMFILE) {
     const error = errnoException(status, 'recvmsg');
     addHint(error, 'descriptors came, and this process has no room for them; they were closed');
     return error;

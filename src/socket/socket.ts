@@ -8,7 +8,7 @@ import net from 'node:net';
 import { Duplex, type DuplexOptions } from 'node:stream';
 import { checkBusyPoll } from '../busy-poll';
 import { engine } from '../engine/engine';
-import { Descriptor } from '../descriptor';
+import { descriptorOf, type Descriptor } from '../descriptor';
 import { errnoException } from '../errors';
 import { openAsNet } from '../net-twin';
 import { Connection } from './connection';
@@ -198,10 +198,11 @@ function from(
 ): Socket {
   const isDetached = typeof given === 'object' && 'descriptor' in given;
   const source = isDetached ? given.descriptor : given;
-  const descriptor = typeof source === 'number' ? new Descriptor(source) : source;
-  const kind = engine().describe(descriptor.fd);
+  const fd = descriptorOf('given', source);
+  // What is refused stays its owner's.
+  const kind = engine().describe(fd);
   if (kind !== CONNECTED_STREAM) throw errnoException(kind < 0 ? kind : EPROTOTYPE, 'from');
-  const socket = new Socket({ ...options, fd: descriptor.take() });
+  const socket = new Socket({ ...options, fd: typeof source === 'number' ? fd : source.take() });
   if (isDetached && given.head.length > 0) socket.unshift(given.head);
   return socket;
 }

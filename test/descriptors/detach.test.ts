@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads';
 import net, { type Socket } from 'afunix';
 import { Descriptor } from 'afunix/raw';
 import { attempt } from '../helpers/attempt';
+import { collectGarbage } from '../helpers/collect-garbage';
 import { grown, leavesNothingOpen, takeCensus } from '../helpers/descriptors';
 import { freshPath } from '../helpers/socket-paths';
 import { pattern } from '../helpers/sockets';
@@ -60,6 +61,22 @@ for (const size of [1, 1000, 8192, 20_000, 150_000]) {
     });
   }
 }
+
+test('detached by the handler of its first bytes: what arrived with them is in the head, not lost', async (t) => {
+  const [one, other] = pair(t);
+  const content = pattern(60_000);
+  const got: Buffer[] = [];
+  let moved: Socket | undefined;
+  other.once('data', (chunk: Buffer) => {
+    got.push(chunk);
+    moved = net.Socket.from(other.detach());
+    one.end();
+  });
+  one.write(content);
+  while (moved === undefined) await new Promise((resolve) => setImmediate(resolve));
+  got.push(await collect(moved as AsyncIterable<Buffer>));
+  assert.ok(Buffer.concat(got).equals(content));
+});
 
 test('many detached at once, with data under way in all of them', async (t) => {
   const pairs = Array.from({ length: 200 }, () => pair(t));
@@ -132,6 +149,18 @@ test('Socket.from() takes a number, a Descriptor, and nothing that is no connect
   assert.match(error.code ?? '', /^(ENOTSOCK|EPROTOTYPE)$/);
   assert.equal(file.closed, false);
   file.close();
+});
+
+test('a number that Socket.from() refuses stays open, and its owner closes it', async () => {
+  const fd = fs.openSync(__filename, 'r');
+  const error = attempt(() => net.Socket.from(fd)) as NodeJS.ErrnoException;
+  assert.match(error.code ?? '', /^(ENOTSOCK|EPROTOTYPE)$/);
+  for (let round = 0; round < 3; round += 1) {
+    collectGarbage();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok(fs.fstatSync(fd).isFile());
+  fs.closeSync(fd);
 });
 
 test('toNetSocket() goes on as a socket of node:net', async (t) => {
