@@ -4,6 +4,7 @@ import * as path from 'node:path';
 import { Child } from './child.js';
 import type { Contender, Endpoint } from './contenders/contender.js';
 import type { Placement } from './cpu-placement.js';
+import { watchProcesses } from './watch.js';
 import type { Metrics, OpenRequest, Pair, Settings, Workload } from './workloads/workload.js';
 
 /** Time for starting, connecting, verifying and finishing, beside what is measured. */
@@ -48,8 +49,16 @@ export async function runCell(request: CellRequest): Promise<CellResult> {
   signal.addEventListener('abort', onAbort);
 
   try {
-    const { id, load } = workload;
-    const common = { workload: id, contender: contender.id, settings, socketPath, load };
+    const { id, load, family, point } = workload;
+    const common = {
+      workload: id,
+      family,
+      point,
+      contender: contender.id,
+      settings,
+      socketPath,
+      load,
+    };
     const endpoint = await server.call<Endpoint>('open', {
       ...common,
       role: 'server',
@@ -81,5 +90,6 @@ function pairOf(server: Child, client: Child): Pair {
         clearTimeout(timer),
       );
     },
+    watch: (measured) => watchProcesses({ server: server.pid, client: client.pid }, measured),
   };
 }

@@ -87,6 +87,10 @@ export class Child {
     }) as Promise<T>;
   }
 
+  get pid(): number | undefined {
+    return this.process.pid;
+  }
+
   /** The commands that have not been answered. */
   waitingFor(): string[] {
     return [...this.pending.values()].map(({ command }) => `${this.name}.${command}`);

@@ -24,6 +24,18 @@ export function formatSeconds(seconds: number): string {
   return `${threeFigures(seconds * 1e9)} ns`;
 }
 
+/** The size of a message, a whole number of the largest unit that allows it. */
+export function formatSize(bytes: number): string {
+  if (bytes > 0 && bytes % 2 ** 20 === 0) return `${bytes / 2 ** 20} MiB`;
+  if (bytes > 0 && bytes % 2 ** 10 === 0) return `${bytes / 2 ** 10} KiB`;
+  return `${bytes} B`;
+}
+
+/** As part of a name on the command line: `4 KiB` is `4-kib`. */
+export function slug(text: string): string {
+  return text.toLowerCase().replace(/[^a-z0-9]+/g, '-');
+}
+
 function formatBytes(bytes: number): string {
   const size = Math.abs(bytes);
   if (size >= 2 ** 20) return `${threeFigures(bytes / 2 ** 20)} MiB`;

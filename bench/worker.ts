@@ -26,7 +26,7 @@ function fail(error: unknown): void {
 }
 
 async function open(request: OpenRequest): Promise<unknown> {
-  const workload = workloadById(request.workload);
+  const workload = workloadById(request.workload, request.family, request.point);
   const contender = javaScriptContenderById(request.contender);
   const role = await workload[request.role]({ ...request, contender, fail });
   Object.assign(commands, role.commands, { counters: () => contender.counters() });

@@ -65,6 +65,8 @@ async function client(context: RoleContext): Promise<Role> {
 export const connectClose: Workload = {
   id: 'connect-close',
   description: `connect and close in an orderly way, ${CONCURRENCY} at a time`,
+  family: 'connect-close',
+  point: {},
   rows: [
     {
       id: 'connect-close',

@@ -2,11 +2,11 @@ import type { Connection } from '../contenders/contender.js';
 import { Latency } from '../latency.js';
 import { checkPattern, patternAt } from '../pattern.js';
 
-export const MESSAGE_SIZE = 128;
-
 /** What the connections of one echo client share. */
 export interface EchoTotals {
   roundTrips: number;
+  /** What is sent. */
+  message: Buffer;
   /** Messages that have been sent and have not come back. */
   outstanding: number;
   running: boolean;
@@ -16,8 +16,6 @@ export interface EchoTotals {
   untilTimed: number;
   onIdle(): void;
 }
-
-const message = patternAt(0, MESSAGE_SIZE);
 
 /** One connection that keeps exactly one message outstanding. */
 export class EchoConnection {
@@ -37,19 +35,20 @@ export class EchoConnection {
 
   /** Sends `count` different messages, one at a time, and checks every byte that comes back. */
   verify(index: number, count: number): Promise<void> {
-    const first = index * count * MESSAGE_SIZE;
-    const last = first + count * MESSAGE_SIZE;
+    const { length } = this.totals.message;
+    const first = index * count * length;
+    const last = first + count * length;
     let offset = first;
     return new Promise((resolve) => {
       this.consume = (chunk) => {
         checkPattern(chunk, offset);
         offset += chunk.length;
-        if (offset > last || offset % MESSAGE_SIZE) return;
-        if (offset < last) return void this.socket.write(patternAt(offset, MESSAGE_SIZE));
+        if (offset > last || offset % length) return;
+        if (offset < last) return void this.socket.write(patternAt(offset, length));
         this.consume = (timed) => this.consumeTimed(timed);
         resolve();
       };
-      this.socket.write(patternAt(offset, MESSAGE_SIZE));
+      this.socket.write(patternAt(offset, length));
     });
   }
 
@@ -60,15 +59,15 @@ export class EchoConnection {
       this.startedAt = Latency.now();
     }
     totals.outstanding++;
-    this.socket.write(message);
+    this.socket.write(totals.message);
   }
 
   private consumeTimed(chunk: Buffer): void {
-    this.received += chunk.length;
-    if (this.received < MESSAGE_SIZE) return;
-    if (this.received > MESSAGE_SIZE) throw new Error('more came back than was sent');
-    this.received = 0;
     const { totals } = this;
+    this.received += chunk.length;
+    if (this.received < totals.message.length) return;
+    if (this.received > totals.message.length) throw new Error('more came back than was sent');
+    this.received = 0;
     if (this.startedAt !== 0) {
       totals.latency.record(this.startedAt);
       this.startedAt = 0;

@@ -1,9 +1,11 @@
 import { Latency } from '../latency.js';
 import { openConnections } from '../open-connections.js';
+import { patternAt } from '../pattern.js';
 import { takeSample } from '../sample.js';
-import { EchoConnection, MESSAGE_SIZE, type EchoTotals } from './echo-connection.js';
+import { EchoConnection, type EchoTotals } from './echo-connection.js';
 import { echoServer } from './echo-server.js';
 import { measureSteady, steadyCommands } from './steady.js';
+import { formatSize, slug } from '../units.js';
 import { endpointOf, type Role, type RoleContext, type Workload } from './workload.js';
 
 /** Messages checked before anything is timed, over all connections. */
@@ -12,7 +14,7 @@ const VERIFIED_MESSAGES = 1_000;
 /** A prime, so that over time every connection and every position in a batch is timed. */
 const TIMED_EVERY = 7;
 
-async function echoClient(context: RoleContext): Promise<Role> {
+async function echoClient(context: RoleContext, messageSize: number): Promise<Role> {
   const { contender, settings } = context;
   const endpoint = endpointOf(context);
   let idle: (() => void) | undefined;
@@ -22,6 +24,7 @@ async function echoClient(context: RoleContext): Promise<Role> {
     outstanding: 0,
     running: false,
     latency: new Latency(),
+    message: patternAt(0, messageSize),
     timedEvery,
     untilTimed: timedEvery,
     onIdle: () => idle?.(),
@@ -39,7 +42,7 @@ async function echoClient(context: RoleContext): Promise<Role> {
         totals.running = true;
         for (const connection of connections) connection.send();
       },
-      sample: () => takeSample(totals.roundTrips, totals.roundTrips * MESSAGE_SIZE),
+      sample: () => takeSample(totals.roundTrips, totals.roundTrips * messageSize),
       resetLatency: () => totals.latency.reset(),
       latency: () => totals.latency.summary(),
       stop: () =>
@@ -51,16 +54,21 @@ async function echoClient(context: RoleContext): Promise<Role> {
   };
 }
 
-/** Request and answer: 128 bytes there and back, one message outstanding per connection. */
-export function echo(connections: number): Workload {
-  const id = `echo-${connections}`;
+export const ECHO_SIZE = 128;
+
+/** Request and answer: a message there and back, one outstanding per connection. */
+export function echo(connections: number, messageSize = ECHO_SIZE): Workload {
+  const size = formatSize(messageSize);
+  const id = `echo-${connections}${messageSize === ECHO_SIZE ? '' : `-${slug(size)}`}`;
   return {
     id,
-    description: `echo of ${MESSAGE_SIZE} B, ${plural(connections)}, one message outstanding on each`,
+    description: `echo of ${size}, ${plural(connections)}, one message outstanding on each`,
+    family: 'echo',
+    point: { messageSize, connections },
     rows: [
       {
         id,
-        title: `echo ${MESSAGE_SIZE} B, ${plural(connections)}`,
+        title: `echo ${size}, ${plural(connections)}`,
         headline: { metric: 'rate', unit: 'round trips/s', better: 'higher' },
         compared: true,
       },
@@ -80,10 +88,10 @@ export function echo(connections: number): Workload {
       ...(connections === 1 ? ['cpp-spin'] : []),
     ],
     connections,
-    load: { pattern: 'echo', messageSize: MESSAGE_SIZE },
+    load: { pattern: 'echo', messageSize },
     secondsNeeded: ({ seconds }) => seconds,
     server: echoServer,
-    client: echoClient,
+    client: (context) => echoClient(context, messageSize),
     measure: measureSteady,
   };
 }

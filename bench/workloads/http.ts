@@ -103,6 +103,8 @@ function httpOf({ id, http }: JavaScriptContender): HttpContender {
 export const http: Workload = {
   id: 'http',
   description: `node:http server, keep-alive, ${CONNECTIONS} connections, one request outstanding on each`,
+  family: 'http',
+  point: {},
   rows: [
     {
       id: 'http',

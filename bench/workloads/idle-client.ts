@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import type { Connection } from '../contenders/contender.js';
 import { openConnections } from '../open-connections.js';
 import { patternAt } from '../pattern.js';
-import { MESSAGE_SIZE } from './echo-connection.js';
 import { endpointOf, type Role, type RoleContext } from './workload.js';
+
+const MESSAGE_SIZE = 128;
 
 /** A client that opens connections, uses each of them once if asked to, and leaves them alone. */
 export async function idleClient(context: RoleContext): Promise<Role> {

@@ -49,6 +49,8 @@ function wakeUpRate(from: IdleSample, to: IdleSample): number {
 export const idleCpu: Workload = {
   id: 'idle-cpu',
   description: `CPU of the server while ${CONNECTIONS} connections are open and silent`,
+  family: 'idle-cpu',
+  point: {},
   rows: [
     {
       id: 'idle-cpu',

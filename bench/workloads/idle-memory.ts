@@ -78,6 +78,8 @@ async function measure({ server, client, pause }: Pair, settings: Settings): Pro
 export const idleMemory: Workload = {
   id: 'idle-memory',
   description: `resident memory of the server per idle connection, ${CONNECTIONS.toLocaleString('en')} of them`,
+  family: 'idle-memory',
+  point: {},
   rows: [
     {
       id: 'idle-memory',

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Connection, Endpoint, JavaScriptContender } from '../contenders/contender.js';
 import { checkPattern, patternAt } from '../pattern.js';
 import { takeSample } from '../sample.js';
+import { formatSize, slug } from '../units.js';
 import { measureSteady, steadyCommands } from './steady.js';
 import { endpointOf, type Role, type RoleContext, type Workload } from './workload.js';
 
@@ -132,11 +133,14 @@ async function reader(context: RoleContext, size: number): Promise<Role> {
 }
 
 /** A stream in one direction: the accepted side writes, the connecting side reads. */
-export function oneWay(label: string, size: number): Workload {
-  const id = `one-way-${label.toLowerCase().replace(' ', '-')}`;
+export function oneWay(size: number): Workload {
+  const label = formatSize(size);
+  const id = `one-way-${slug(label)}`;
   return {
     id,
     description: `one-way stream of ${label} messages over one connection`,
+    family: 'one-way',
+    point: { messageSize: size },
     rows: [
       {
         id,

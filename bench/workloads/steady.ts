@@ -1,6 +1,6 @@
 import type { LatencySummary } from '../latency.js';
 import { cpuShare, type Sample } from '../sample.js';
-import type { Commands, Metrics, Pair, Settings } from './workload.js';
+import type { Commands, Metrics, Pair, Settings, Watched } from './workload.js';
 
 /** What a process offers for a load that runs unchanged until it is stopped. */
 export interface SteadyRole {
@@ -28,14 +28,14 @@ export function steadyCommands(role: SteadyRole): Commands {
   };
 }
 
-interface ClosedWindow {
+export interface ClosedWindow {
   sample: Sample;
   latency?: LatencySummary;
 }
 
 /** Verifies, warms up, measures for a fixed time at the client, which is always the receiver. */
 export async function measureSteady(
-  { server, client, pause }: Pair,
+  { server, client, pause, watch }: Pair,
   settings: Settings,
 ): Promise<Metrics> {
   await Promise.all([server.call('verify'), client.call('verify')]);
@@ -47,19 +47,20 @@ export async function measureSteady(
     server.call<Sample>('openWindow'),
     client.call<Sample>('openWindow'),
   ]);
-  await pause(settings.seconds);
+  const watched = await watch(() => pause(settings.seconds));
   const closed = await Promise.all([
     server.call<ClosedWindow>('closeWindow'),
     client.call<ClosedWindow>('closeWindow'),
   ]);
   await client.call('stop', await server.call('stop'));
-  return windowMetrics(opened, closed);
+  return windowMetrics(opened, closed, watched);
 }
 
 /** Each process has its own window, so each rate is taken over its own elapsed time. */
-function windowMetrics(
+export function windowMetrics(
   [serverOpened, from]: [Sample, Sample],
   [serverClosed, { sample: to, latency }]: [ClosedWindow, ClosedWindow],
+  watched: Watched,
 ): Metrics {
   const serverShare = cpuShare(serverOpened, serverClosed.sample);
   const clientShare = cpuShare(from, to);
@@ -73,7 +74,11 @@ function windowMetrics(
     clientCpuPerOperation: clientShare / rate,
     cpuPerOperation: (serverShare + clientShare) / rate,
     elapsed,
+    ...watched.shares,
   };
+  for (const [name, total] of Object.entries(watched.totals)) {
+    metrics[`${name}PerOperation`] = total / (to.operations - from.operations);
+  }
   if (latency) {
     for (const [name, value] of Object.entries<number>({ ...latency })) {
       metrics[`latency.${name}`] = value;

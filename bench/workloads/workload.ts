@@ -17,10 +17,21 @@ export interface Settings {
   connections: number;
 }
 
+/** What tells the workloads of one family apart. */
+export interface Point {
+  /** Bytes of a message. */
+  messageSize?: number;
+  connections?: number;
+  /** Messages per second, over all connections. */
+  rate?: number;
+}
+
 /** What the runner sends to a process to make it one end of a workload. */
 export interface OpenRequest {
   role: 'server' | 'client';
   workload: string;
+  family: string;
+  point: Point;
   contender: string;
   settings: Settings;
   socketPath: string;
@@ -45,11 +56,21 @@ export interface Role {
   endpoint?: Endpoint;
 }
 
+/** What was seen of both processes from the outside while the clock ran. */
+export interface Watched {
+  /** Counts, which become metrics per operation. */
+  totals: Metrics;
+  /** Shares, which are metrics already. */
+  shares: Metrics;
+}
+
 /** Both processes, as the runner sees them while it measures. */
 export interface Pair {
   server: Child;
   client: Child;
   pause(seconds: number): Promise<void>;
+  /** Counts context switches and CPU, and whatever else was asked for, during `measured`. */
+  watch(measured: () => Promise<unknown>): Promise<Watched>;
 }
 
 /** One line of the table per contender. */
@@ -71,6 +92,11 @@ export interface Load {
 export interface Workload {
   readonly id: string;
   readonly description: string;
+  /** Workloads that do the same and differ in their point: a chart draws them as one curve. */
+  readonly family: string;
+  readonly point: Point;
+  /** Runs only with --full, or when it is asked for. */
+  readonly onRequest?: boolean;
   readonly rows: readonly Row[];
   /** Contenders that run it, by id. */
   readonly contenders: readonly string[];
