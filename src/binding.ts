@@ -97,7 +97,7 @@ export interface NativeBinding extends RawBinding {
   claimDescriptors(place: number, count: number): number;
   /** A copy of `fd`, this thread's like the claimed ones. EBADF, EMFILE. */
   duplicate(fd: number): number;
-  /** The next payload of `handle` takes these along. They have to stay open until it has been taken. */
+  /** The next payload of `handle` takes these along. Claimed ones or duplicates; the engine's from here on, also on failure. */
   attachDescriptors(handle: number, descriptors: Int32Array): number;
   /** The descriptor of a connection, this thread's like the claimed ones; the handle closes. EBUSY while a write is under way. */
   detach(handle: number): number;

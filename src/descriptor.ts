@@ -59,6 +59,18 @@ export class Descriptor {
   }
 
   /**
+   * Gives the number to a function of the addon that takes it over from this thread: it is owned all the while, whenever a worker is
+   * terminated.
+   * @internal
+   */
+  surrender(): number {
+    const fd = this.#fd;
+    if (fd === -1) throw errnoException(EBADF, 'take');
+    this.#forget();
+    return fd;
+  }
+
+  /**
    * Another object that owns it, this one no longer. It is owned all the while: a worker may be terminated at any time.
    * @internal
    */

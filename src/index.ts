@@ -27,12 +27,14 @@ export const Stream = Socket;
 export type { AbstractLength } from './address';
 export type { Configuration, EngineName } from './configure';
 export type { SystemError } from './errors';
+export type { DescriptorLimits } from './descriptor-quota';
+export type { DescriptorLike } from './descriptor-sending';
 export type { Feature, Features, Stats } from './features';
 export type { ServerListenOptions, ServerOptions } from './server/options';
 export type { ConnectionListener } from './server/server';
 export type { Detached } from './socket/detaching';
 export type { SocketConnectOptions, SocketOptions } from './socket/options';
-export type { DescriptorLike, DescriptorsInfo } from './socket/passing';
+export type { DescriptorsInfo } from './socket/passing';
 export type { TransferredServer, TransferredSocket } from './transfer';
 
 /** What concerns TCP and IP is `node:net`'s own. */

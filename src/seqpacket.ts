@@ -3,6 +3,7 @@ import { missingBecause, native, SEQPACKET } from './binding';
 import { configureOnce } from './configure';
 import { engine } from './engine/engine';
 import { codedError, errnoException } from './errors';
+import { AcceptedOptions } from './seqpacket/accepted';
 import { MessageConnection } from './seqpacket/connection';
 import { startMessages } from './seqpacket/memory';
 import {
@@ -14,7 +15,7 @@ import {
 } from './seqpacket/options';
 import { MessageRing } from './seqpacket/ring-reader';
 import { Server, type ConnectionListener } from './seqpacket/server';
-import { AcceptedOptions, Socket } from './seqpacket/socket';
+import { Socket } from './seqpacket/socket';
 
 configureOnce();
 
@@ -85,6 +86,8 @@ const seqpacket = {
 export { MessageRing, Server, Socket };
 export default seqpacket;
 export type { AbstractLength } from './address';
+export type { DescriptorLimits } from './descriptor-quota';
+export type { DescriptorLike } from './descriptor-sending';
 export type { SystemError } from './errors';
 export type { MessageBatch, MessageInfo } from './seqpacket/batch';
 export type { SendCallback } from './seqpacket/connection';

@@ -1,11 +1,11 @@
 /** Two stream sockets connected to each other, without an address. */
 import { missingBecause, native, STREAM } from './binding';
+import { checkDescriptorLimits } from './descriptor-quota';
 import { engine } from './engine/engine';
 import { codedError, errnoException } from './errors';
 import { Connection } from './socket/connection';
 import { AcceptedOptions, Socket } from './socket/socket';
 import type { SocketOptions } from './socket/options';
-import { checkPassing } from './socket/passing';
 
 /**
  * socketpair(2). `options` go to both: `allowHalfOpen`, high-water marks, `busyPoll`. Errors: EMFILE, ENFILE.
@@ -18,7 +18,7 @@ export function socketpair(options: SocketOptions = {}): [Socket, Socket] {
       `socketpair() needs the addon: ${missingBecause ?? ''}`,
     );
   }
-  checkPassing(options);
+  checkDescriptorLimits(options);
   const handles = new Int32Array(2);
   const status = engine().socketpair(handles, STREAM);
   if (status < 0) throw errnoException(status, 'socketpair');

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "binding/arguments.h"
 #include "binding/engine_function.h"
@@ -50,11 +51,18 @@ int64_t SetMax(Environment& environment, const Arguments& arguments) {
   return done.ok() ? 0 : done.error().Negative();
 }
 
-// attachDescriptors(handle, Int32Array): they leave with the next payload, and stay open until
-// then.
+// attachDescriptors(handle, Int32Array): they are the engine's from here on, and leave with the
+// next payload.
 int64_t Attach(Environment& environment, const Arguments& arguments) {
-  const auto done =
-      environment.engine()->AttachDescriptors(arguments.Int(0), IntegersOf(arguments, 1));
+  OwnedDescriptors* owned = environment.owned();
+  if (owned == nullptr) return -ENXIO;
+  std::vector<posix::Fd> given;
+  for (const int fd : IntegersOf(arguments, 1)) {
+    // A number that this thread did not own is not ours to close.
+    if (!owned->Remove(fd)) return -EBADF;
+    given.emplace_back(fd);
+  }
+  const auto done = environment.engine()->AttachDescriptors(arguments.Int(0), std::move(given));
   return done.ok() ? 0 : done.error().Negative();
 }
 

@@ -59,8 +59,10 @@ inline constexpr size_t kPendingKept = 128 * 1024;
 // A socket whose last read was at least this long reads its next one into a slab, without a copy.
 inline constexpr size_t kBulkRead = 24 * 1024;
 
-// Descriptors told in one collection.
+// Descriptors told in one collection; and with the messages of one socket, unless a single one may
+// bring more.
 inline constexpr size_t kDescriptorCapacity = 1024;
+inline constexpr size_t kBatchDescriptors = 256;
 
 // Slabs that may be filled in one collection.
 inline constexpr int32_t kSlabCount = 4;

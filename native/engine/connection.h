@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "engine/descriptor_load.h"
 #include "engine/endpoint.h"
 #include "posix/unix_address.h"
 
@@ -48,6 +49,10 @@ struct Connection : Endpoint {
   // An error from the kernel that waits for the data before it to be reported.
   int read_error = 0;
   int64_t busy_poll = 0;
+  // Descriptors that one message may bring.
+  uint16_t max_descriptors = 0;
+  // What the next payload takes along.
+  std::unique_ptr<DescriptorLoad> load;
   std::unique_ptr<ConnectAttempt> attempt;
 };
 

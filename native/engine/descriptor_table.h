@@ -18,10 +18,9 @@ class DescriptorTable {
   // `numbers` is where JavaScript reads them.
   explicit DescriptorTable(std::span<int32_t> numbers) : numbers_(numbers) {}
 
+  [[nodiscard]] size_t Room() const { return numbers_.size() - held_.size(); }
   // Room for all that one message can bring.
-  [[nodiscard]] bool HasRoom() const {
-    return held_.size() + posix::kMaximumDescriptors <= numbers_.size();
-  }
+  [[nodiscard]] bool HasRoom() const { return Room() >= posix::kMaximumDescriptors; }
 
   // The place of the first.
   int32_t Put(std::vector<posix::Fd> descriptors) {

@@ -12,7 +12,7 @@
 namespace afunix::engine {
 
 posix::Status ReadinessEngine::SetMaxDescriptors(int32_t handle, size_t most) {
-  StreamSocket* socket = FindStream(handle);
+  Connection* socket = FindConnection(handle);
   if (socket == nullptr) return posix::Error{EBADF};
   if (most > posix::kMaximumDescriptors) return posix::Error{EINVAL};
   if (most > 0 && std::exchange(socket->descriptors_refused, false)) {
@@ -26,14 +26,18 @@ posix::Status ReadinessEngine::SetMaxDescriptors(int32_t handle, size_t most) {
   return {};
 }
 
-posix::Status ReadinessEngine::AttachDescriptors(int32_t handle, std::span<const int> descriptors) {
-  StreamSocket* socket = FindStream(handle);
+posix::Status ReadinessEngine::AttachDescriptors(int32_t handle,
+                                                 std::vector<posix::Fd> descriptors) {
+  Connection* socket = FindConnection(handle);
   if (socket == nullptr) return posix::Error{EBADF};
   if (descriptors.empty() || descriptors.size() > posix::kMaximumDescriptors) {
     return posix::Error{EINVAL};
   }
-  if (!socket->write.empty()) return posix::Error{EALREADY};
-  socket->outgoing = std::make_unique<std::vector<int>>(descriptors.begin(), descriptors.end());
+  // A stream has one payload at a time; messages wait in order, each with its own.
+  if (socket->kind == Endpoint::Kind::kStream && socket->HasPending()) {
+    return posix::Error{EALREADY};
+  }
+  socket->load = std::make_unique<DescriptorLoad>(std::move(descriptors));
   return {};
 }
 

@@ -115,10 +115,10 @@ class Engine {
   [[nodiscard]] virtual posix::Status SetMaxDescriptors(int32_t handle, size_t most) = 0;
   // A descriptor that is told in this collection, the caller's from here on.
   [[nodiscard]] virtual posix::Fd ClaimDescriptor(size_t place) = 0;
-  // The next payload of `handle` takes these along, with its first byte. They stay the caller's,
-  // who keeps them open until the payload has been taken.
+  // The next payload of `handle` takes these along, with its first byte. They are closed when the
+  // kernel has taken it, and when it never will. EINVAL: none, or more than a message can carry.
   [[nodiscard]] virtual posix::Status AttachDescriptors(int32_t handle,
-                                                        std::span<const int> descriptors) = 0;
+                                                        std::vector<posix::Fd> descriptors) = 0;
 
   // Gives up the descriptor of a connection, and everything that was received and not told: it is
   // appended to `unread`. kClosed follows. EBUSY while the kernel has not taken all that was

@@ -170,6 +170,7 @@ void EngineCore::CloseEndpoint(Endpoint& endpoint) {
     auto& socket = static_cast<Connection&>(endpoint);
     SetBusyPoll(endpoint.handle, 0);
     socket.DiscardPending();
+    socket.load.reset();
     socket.attempt.reset();
   } else {
     auto& listener = static_cast<Listener&>(endpoint);

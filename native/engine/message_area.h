@@ -27,6 +27,9 @@ struct ReceivedRow {
   size_t length;
   size_t full_length;
   int32_t flags;
+  // How many descriptors came with it, and where in their table they begin; kDescriptorsCame only.
+  int32_t descriptors = 0;
+  int32_t descriptors_at = 0;
 };
 
 class MessageArea {
@@ -60,6 +63,10 @@ class MessageArea {
     Column(1) = static_cast<int32_t>(row.length);
     Column(2) = static_cast<int32_t>(row.full_length);
     Column(3) = row.flags;
+    if ((row.flags & kDescriptorsCame) != 0) {
+      Column(4) = row.descriptors;
+      Column(5) = row.descriptors_at;
+    }
     ++rows_;
   }
 

@@ -21,6 +21,8 @@ struct MessageSocket final : Connection {
   // Messages told at once.
   size_t batch_size = kMessageBudget;
   PendingMessages outgoing;
+  // E2BIG or EMFILE: a message in the batch under way had more descriptors than are taken.
+  int too_many_descriptors = 0;
 };
 
 }  // namespace afunix::engine

@@ -3,8 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
+
+#include "engine/descriptor_load.h"
 
 namespace afunix::engine {
 
@@ -14,18 +19,30 @@ class PendingMessages {
   // Bytes of all of them.
   [[nodiscard]] size_t size() const { return bytes_.size() - position_; }
 
-  // A message begins; its bytes follow, in as many parts as it has.
-  void Begin() { lengths_.push_back(0); }
+  // Some of them take descriptors along.
+  [[nodiscard]] bool laden() const { return !loads_.empty(); }
+
+  // A message begins, with what it takes along, if anything; its bytes follow, in as many parts as
+  // it has.
+  void Begin(std::unique_ptr<DescriptorLoad> load = nullptr) {
+    if (load) loads_.push_back({lengths_.size(), std::move(load)});
+    lengths_.push_back(0);
+  }
   void Append(std::span<const std::byte> part);
 
-  // Calls `visit(message)` for the first `limit` messages; how many there were.
+  // Calls `visit(index, message, control messages)` for the first `limit` messages; how many there
+  // were.
   template <typename Visit>
   size_t VisitFirst(size_t limit, Visit visit) const {
     size_t position = position_;
     size_t count = 0;
+    auto load = loads_.begin();
     for (; count < limit && next_ + count < lengths_.size(); ++count) {
       const size_t length = lengths_[next_ + count];
-      visit(count, std::span(bytes_).subspan(position, length));
+      std::span<const std::byte> control;
+      if (load != loads_.end() && load->message == next_ + count)
+        control = (load++)->load->control();
+      visit(count, std::span(bytes_).subspan(position, length), control);
       position += length;
     }
     return count;
@@ -37,8 +54,15 @@ class PendingMessages {
   void Discard();
 
  private:
+  struct Laden {
+    // Its place in lengths_.
+    size_t message;
+    std::unique_ptr<DescriptorLoad> load;
+  };
+
   std::vector<std::byte> bytes_;
   std::vector<uint32_t> lengths_;
+  std::deque<Laden> loads_;
   // What is in front of these was taken.
   size_t position_ = 0;
   size_t next_ = 0;

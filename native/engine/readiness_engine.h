@@ -18,14 +18,11 @@
 #include "engine/budgets.h"
 #include "engine/deadlines.h"
 #include "engine/engine_core.h"
+#include "engine/message_control.h"
 #include "posix/ancillary.h"
 #include "posix/message.h"
 
 namespace afunix::engine {
-
-// Room for the descriptors of one message and for credentials, whether or not they are asked for.
-inline constexpr size_t kControlSize =
-    CMSG_SPACE(posix::kMaximumDescriptors * sizeof(int)) + CMSG_SPACE(sizeof(ucred));
 
 class ReadinessEngine : public EngineCore {
  public:
@@ -39,7 +36,7 @@ class ReadinessEngine : public EngineCore {
   [[nodiscard]] posix::Result<int32_t> AdoptListener(posix::Fd fd, int backlog) override;
   [[nodiscard]] posix::Status SetMaxDescriptors(int32_t handle, size_t most) override;
   [[nodiscard]] posix::Status AttachDescriptors(int32_t handle,
-                                                std::span<const int> descriptors) override;
+                                                std::vector<posix::Fd> descriptors) override;
   [[nodiscard]] posix::Result<posix::Fd> Detach(int32_t handle,
                                                 std::vector<std::byte>& unread) override;
   void Submit(std::span<Submission> submissions) override;
@@ -106,8 +103,9 @@ class ReadinessEngine : public EngineCore {
   [[nodiscard]] bool ReadMessages(MessageSocket& socket);
   [[nodiscard]] posix::Result<size_t> ReceiveInto(const MessageSocket& socket,
                                                   std::span<std::byte> room, size_t count);
-  size_t TakeMessages(const MessageSocket& socket, std::span<std::byte> area, size_t at,
-                      size_t count);
+  [[nodiscard]] size_t DescriptorRoom(const MessageSocket& socket, size_t at_first) const;
+  size_t TakeMessages(MessageSocket& socket, std::span<std::byte> area, size_t at, size_t count);
+  void TakeAncillary(MessageSocket& socket, const mmsghdr& header, ReceivedRow& row);
   [[nodiscard]] size_t WithoutEnd(const MessageSocket& socket, size_t count);
 
   // writing.cc
@@ -146,12 +144,14 @@ class ReadinessEngine : public EngineCore {
   // Collections since the kernel was last asked.
   int unasked_ = 0;
   // Control messages of the read under way.
-  alignas(cmsghdr) std::array<std::byte, kControlSize> control_{};
+  alignas(cmsghdr) std::array<std::byte, posix::kControlSize> control_{};
   // Slabs filled in the collection under way.
   int32_t slabs_used_ = 0;
   // Arguments of the calls that receive or send many messages.
   std::array<iovec, kMessagesPerCall> parts_{};
+  // Outside of a call none of them has room for control messages.
   std::array<mmsghdr, kMessagesPerCall> headers_{};
+  MessageControl message_control_;
 };
 
 }  // namespace afunix::engine

@@ -5,10 +5,13 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "engine/budgets.h"
 #include "engine/readiness_engine.h"
+#include "posix/ancillary.h"
 #include "posix/message.h"
 #include "posix/socket.h"
 
@@ -29,6 +32,12 @@ size_t Stride(size_t longest) {
   return stride % 4096 == 0 ? stride + kMessageAlignment : stride;
 }
 
+// What the end looks like, and a message without bytes and without descriptors.
+bool BroughtNothing(const mmsghdr& header) {
+  return header.msg_len == 0 && header.msg_hdr.msg_controllen == 0 &&
+         (header.msg_hdr.msg_flags & MSG_CTRUNC) == 0;
+}
+
 }  // namespace
 
 bool ReadinessEngine::ReadMessages(MessageSocket& socket) {
@@ -38,6 +47,7 @@ bool ReadinessEngine::ReadMessages(MessageSocket& socket) {
   const size_t first_row = message_area_.rows();
   const size_t start = shared ? message_area_.used() : 0;
   const size_t rows = std::min(socket.batch_size, message_area_.RowsLeft());
+  const size_t room_at_first = descriptors_.Room();
   size_t used = start;
   size_t told = 0;
   bool finished = false;
@@ -46,7 +56,10 @@ bool ReadinessEngine::ReadMessages(MessageSocket& socket) {
     const size_t room = area.size() > used ? area.size() - used : 0;
     // The last place needs no more than the longest message.
     const size_t places = room < socket.longest ? 0 : 1 + (room - socket.longest) / stride;
-    const size_t count = std::min({places, kMessagesPerCall, rows - told});
+    size_t count = std::min({places, kMessagesPerCall, rows - told});
+    if (socket.max_descriptors > 0) {
+      count = std::min(count, DescriptorRoom(socket, room_at_first) / socket.max_descriptors);
+    }
     if (count == 0) break;
     const auto received = ReceiveInto(socket, area.subspan(used), count);
     if (!received.ok()) {
@@ -65,7 +78,10 @@ bool ReadinessEngine::ReadMessages(MessageSocket& socket) {
         received.value() == count ? WithoutEnd(socket, count) : received.value();
     finished = messages < received.value();
     used = TakeMessages(socket, area, used, messages);
+    if (socket.max_descriptors > 0) ForgetControl(std::span(headers_).first(count));
     told += messages;
+    // Its user will hear of that before anything else is received.
+    if (socket.too_many_descriptors != 0) break;
     // After a hang-up no new edge will come: read until the kernel says 0.
     if (received.value() < count && !socket.hung_up && socket.read_error == 0) {
       socket.ready = false;
@@ -77,6 +93,9 @@ bool ReadinessEngine::ReadMessages(MessageSocket& socket) {
   if (told > 0) {
     Complete(socket.handle, CompletionKind::kMessages, static_cast<int32_t>(told),
              static_cast<int32_t>(first_row));
+    if (const int code = std::exchange(socket.too_many_descriptors, 0); code != 0) {
+      Complete(socket.handle, CompletionKind::kDescriptors, -code);
+    }
   } else if (!shared && more && !finished && area.size() < socket.longest) {
     // Its user's memory is full or gone: reading starts again when there is other memory.
     socket.reading = false;
@@ -93,18 +112,30 @@ bool ReadinessEngine::ReadMessages(MessageSocket& socket) {
   return false;
 }
 
+// How many descriptors may still come with the messages of this batch: JavaScript has to hold all
+// of them until it has told of them. `at_first` is the table's room when the batch began.
+size_t ReadinessEngine::DescriptorRoom(const MessageSocket& socket, size_t at_first) const {
+  const size_t came = at_first - descriptors_.Room();
+  const size_t most = std::max(kBatchDescriptors, size_t{socket.max_descriptors});
+  return std::min(descriptors_.Room(), most > came ? most - came : 0);
+}
+
 posix::Result<size_t> ReadinessEngine::ReceiveInto(const MessageSocket& socket,
                                                    std::span<std::byte> room, size_t count) {
   const size_t stride = Stride(socket.longest);
   for (size_t i = 0; i < count; ++i) parts_[i] = {room.data() + i * stride, socket.longest};
+  const auto headers = std::span(headers_).first(count);
+  if (socket.max_descriptors > 0) {
+    message_control_.Lend(headers, posix::ControlBufferSize(socket.max_descriptors, false));
+  }
   ++counters_.syscalls;
   // MSG_TRUNC: tell how long the messages were, not how much of them there is room for.
-  return posix::ReceiveMessages(socket.fd.get(), std::span(headers_).first(count), MSG_TRUNC);
+  return posix::ReceiveMessages(socket.fd.get(), headers, MSG_TRUNC);
 }
 
 // Notes the first `count` messages that were received at `at`, packed; where the next can go.
-size_t ReadinessEngine::TakeMessages(const MessageSocket& socket, std::span<std::byte> area,
-                                     size_t at, size_t count) {
+size_t ReadinessEngine::TakeMessages(MessageSocket& socket, std::span<std::byte> area, size_t at,
+                                     size_t count) {
   size_t end = at;
   for (size_t i = 0; i < count; ++i) {
     const mmsghdr& header = headers_[i];
@@ -116,21 +147,37 @@ size_t ReadinessEngine::TakeMessages(const MessageSocket& socket, std::span<std:
       if (end != offset) std::memmove(area.data() + end, place, length);
       offset = end;
     }
-    int32_t flags = 0;
-    if (full_length > length) flags |= kMessageTruncated;
-    if ((header.msg_hdr.msg_flags & MSG_CTRUNC) != 0) flags |= kDescriptorsDropped;
-    message_area_.AddRow({offset, length, full_length, flags});
+    ReceivedRow row{offset, length, full_length, 0};
+    if (full_length > length) row.flags |= kMessageTruncated;
+    if ((header.msg_hdr.msg_flags & MSG_CTRUNC) != 0) row.flags |= kDescriptorsDropped;
+    if (socket.max_descriptors > 0) TakeAncillary(socket, header, row);
+    message_area_.AddRow(row);
     counters_.bytes_read += length;
     end = Align(offset + length, kPacking);
   }
   return std::min(end, area.size());
 }
 
+void ReadinessEngine::TakeAncillary(MessageSocket& socket, const mmsghdr& header,
+                                    ReceivedRow& row) {
+  posix::AncillaryReader ancillary(MessageControl::Of(header));
+  const size_t count = ancillary.descriptors().size();
+  if ((row.flags & kDescriptorsDropped) != 0) {
+    // More than are taken, or more than there is room for in this process. Those that did come are
+    // closed.
+    socket.too_many_descriptors = count >= socket.max_descriptors ? E2BIG : EMFILE;
+  } else if (count > 0) {
+    row.flags |= kDescriptorsCame;
+    row.descriptors = static_cast<int32_t>(count);
+    row.descriptors_at = descriptors_.Put(ancillary.TakeDescriptors());
+  }
+}
+
 // At the end of input the kernel fills every place that is left with length 0, and a message
 // without bytes looks the same. How many of `count` places hold messages.
 size_t ReadinessEngine::WithoutEnd(const MessageSocket& socket, size_t count) {
   size_t messages = count;
-  while (messages > 0 && headers_[messages - 1].msg_len == 0) --messages;
+  while (messages > 0 && BroughtNothing(headers_[messages - 1])) --messages;
   if (messages == count) return count;
   // Before the peer has ended, the kernel has no end to tell.
   ++counters_.syscalls;

@@ -59,13 +59,15 @@ static_assert(sizeof(Submission) == 4 * sizeof(int32_t));
 inline constexpr int32_t kPending = 1;
 
 // The tables of messages are stored column by column. A received one: offset in its area, length
-// there, full length as it was sent, flags. One to send: offset in the send area, length.
-inline constexpr int32_t kReceivedColumns = 4;
+// there, full length as it was sent, flags; and, only where a flag says so, descriptors that came
+// with it and where in their table they begin. One to send: offset in the send area, length.
+inline constexpr int32_t kReceivedColumns = 6;
 inline constexpr int32_t kOutgoingColumns = 2;
 
 // Flags of a received message: it was longer than its place and its tail is lost; descriptors came
-// with it and were dropped.
+// with it and were dropped; descriptors came with it and are in the table.
 inline constexpr int32_t kMessageTruncated = 1;
 inline constexpr int32_t kDescriptorsDropped = 2;
+inline constexpr int32_t kDescriptorsCame = 4;
 
 }  // namespace afunix::engine

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <vector>
 
 #include "engine/connection.h"
 #include "engine/pending_write.h"
@@ -35,10 +34,6 @@ struct StreamSocket final : Connection {
   std::unique_ptr<std::deque<posix::uring::Answer>> held;
   // The submission whose bytes are in a request for the kernel, -1 for none (io_uring).
   int32_t sending = -1;
-  // Descriptors that one message may bring.
-  uint16_t max_descriptors = 0;
-  // What the payload under way takes along.
-  std::unique_ptr<std::vector<int>> outgoing;
   // Times that a large write found the queue full.
   uint32_t queue_filled = 0;
   PendingWrite write;

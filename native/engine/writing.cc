@@ -5,7 +5,6 @@
 
 #include "engine/budgets.h"
 #include "engine/readiness_engine.h"
-#include "posix/ancillary.h"
 #include "posix/message.h"
 #include "posix/socket.h"
 #include "posix/timer_fd.h"
@@ -82,9 +81,8 @@ int32_t ReadinessEngine::ContinueWrite(StreamSocket& socket) {
       }
     }
     ++counters_.syscalls;
-    posix::AncillaryWriter control;
-    if (socket.outgoing) (void)control.AddDescriptors(*socket.outgoing);
-    const auto sent = posix::SendMessage(socket.fd.get(), {parts.data(), count}, control.bytes());
+    const auto control = socket.load ? socket.load->control() : std::span<const std::byte>{};
+    const auto sent = posix::SendMessage(socket.fd.get(), {parts.data(), count}, control);
     if (!sent.ok()) {
       if (IsFull(sent.error().code)) {
         if (!socket.write.is_copy() && ++socket.queue_filled == kBulkFills) {
@@ -98,10 +96,11 @@ int32_t ReadinessEngine::ContinueWrite(StreamSocket& socket) {
         return kPending;
       }
       socket.write.Discard();
-      socket.outgoing.reset();
+      socket.load.reset();
       return sent.error().Negative();
     }
-    socket.outgoing.reset();
+    // They left with the first byte.
+    socket.load.reset();
     counters_.bytes_written += sent.value();
     socket.write.Consume(sent.value());
   }

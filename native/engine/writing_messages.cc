@@ -3,8 +3,11 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <memory>
+#include <utility>
 
 #include "engine/budgets.h"
+#include "engine/message_control.h"
 #include "engine/readiness_engine.h"
 #include "posix/message.h"
 
@@ -21,7 +24,7 @@ iovec PartOf(std::span<const std::byte> bytes) {
 
 posix::Result<size_t> ReadinessEngine::SendCall(const MessageSocket& socket, size_t count) {
   ++counters_.syscalls;
-  if (count == 1) {
+  if (count == 1 && headers_[0].msg_hdr.msg_control == nullptr) {
     // The plain call is a little cheaper.
     const std::span only(static_cast<const std::byte*>(parts_[0].iov_base), parts_[0].iov_len);
     auto bytes = posix::Send(socket.fd.get(), only);
@@ -76,6 +79,8 @@ int32_t ReadinessEngine::SendRows(MessageSocket& socket, size_t first, size_t co
 }
 
 int32_t ReadinessEngine::SendPayload(MessageSocket& socket, size_t length) {
+  // Whatever becomes of the message becomes of what it takes along.
+  auto load = std::move(socket.load);
   if (socket.shutdown_wanted) return -EPIPE;
   std::array<iovec, kPartsPerSend> parts;
   const size_t count = memory_.host->Payload(socket.handle, 0, parts);
@@ -86,7 +91,8 @@ int32_t ReadinessEngine::SendPayload(MessageSocket& socket, size_t length) {
   int full = 0;
   if (!socket.HasPending() && !socket.connecting) {
     ++counters_.syscalls;
-    const auto sent = posix::SendMessage(socket.fd.get(), {parts.data(), count});
+    const auto control = load ? load->control() : std::span<const std::byte>{};
+    const auto sent = posix::SendMessage(socket.fd.get(), {parts.data(), count}, control);
     if (sent.ok()) {
       counters_.bytes_written += sent.value();
       return 0;
@@ -94,7 +100,7 @@ int32_t ReadinessEngine::SendPayload(MessageSocket& socket, size_t length) {
     full = sent.error().code;
     if (!IsFull(full)) return FailSending(socket, full);
   }
-  socket.outgoing.Begin();
+  socket.outgoing.Begin(std::move(load));
   for (size_t i = 0; i < count; ++i) {
     socket.outgoing.Append({static_cast<const std::byte*>(parts[i].iov_base), parts[i].iov_len});
   }
@@ -111,8 +117,12 @@ int32_t ReadinessEngine::ContinueWrite(MessageSocket& socket) {
     }
     const size_t count = socket.outgoing.VisitFirst(
         kMessagesPerCall,
-        [this](size_t i, std::span<const std::byte> message) { parts_[i] = PartOf(message); });
+        [this](size_t i, std::span<const std::byte> message, std::span<const std::byte> control) {
+          parts_[i] = PartOf(message);
+          if (!control.empty()) LendControl(headers_[i], control.data(), control.size());
+        });
     const auto sent = SendCall(socket, count);
+    if (socket.outgoing.laden()) ForgetControl(std::span(headers_).first(count));
     if (!sent.ok()) {
       if (IsFull(sent.error().code)) {
         WaitForRoom(socket, sent.error().code);

@@ -37,6 +37,10 @@ class AncillaryWriter {
 // sockets inherit it from their listener. Linux 6.16; ENOPROTOOPT before.
 [[nodiscard]] Status RefuseDescriptors(int fd);
 
+// Room for the descriptors of one message and for credentials, whether or not they are asked for.
+inline constexpr size_t kControlSize =
+    CMSG_SPACE(kMaximumDescriptors * sizeof(int)) + CMSG_SPACE(sizeof(ucred));
+
 // Memory for control messages of at most `descriptors` descriptors (and credentials if asked for).
 // Its size is CMSG_LEN of the last part and not CMSG_SPACE: the padding would admit one descriptor
 // more when the number is odd.

@@ -21,8 +21,16 @@ export const RECEIVE_MEMORY_SIZE = RECEIVE_AREA_SIZE + RING_BUFFER_COUNT * RING_
 export const SLAB_COUNT = 4;
 export const DESCRIPTOR_CAPACITY = 1024;
 
-/** Columns of the table of received messages, each `MESSAGE_ROWS` long. */
-export const RECEIVED = { offset: 0, length: 1, fullLength: 2, flags: 3, width: 4 } as const;
+/** Columns of the table of received messages, each `MESSAGE_ROWS` long; the last two only where a flag says so. */
+export const RECEIVED = {
+  offset: 0,
+  length: 1,
+  fullLength: 2,
+  flags: 3,
+  descriptorCount: 4,
+  descriptorPlace: 5,
+  width: 6,
+} as const;
 /** Columns of the table of messages to send, each `OUTGOING_ROWS` long. */
 export const OUTGOING = { offset: 0, length: 1, width: 2 } as const;
 
@@ -35,6 +43,7 @@ export const OUTGOING_ROWS = 2048;
 /** Flags of a received message. */
 export const MESSAGE_TRUNCATED = 1;
 export const DESCRIPTORS_DROPPED = 2;
+export const DESCRIPTORS_CAME = 4;
 
 /** What happened. */
 export const Happened = {

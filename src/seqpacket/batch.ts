@@ -1,7 +1,9 @@
 /** A batch of messages as they came: one piece of memory, and where in it each message lies. */
 import { chunkFrom, type ReceiveMemory } from '../engine/chunks';
-import { DESCRIPTORS_DROPPED, MESSAGE_TRUNCATED } from '../engine/records';
+import { DESCRIPTORS_CAME, DESCRIPTORS_DROPPED, MESSAGE_TRUNCATED } from '../engine/records';
+import type { Descriptor } from '../descriptor';
 import { codedError } from '../errors';
+import type { Ancillary, AncillaryOfBatch } from './ancillary';
 import { FLAGS, FULL_LENGTHS, LENGTHS, OFFSETS, received } from './memory';
 
 /** What is known of a message besides its bytes. */
@@ -10,16 +12,25 @@ export class MessageInfo {
     /** How long it was when it was sent. */
     readonly fullLength: number,
     private readonly flags: number,
+    private readonly ancillary: Ancillary | null = null,
   ) {}
+
+  /**
+   * Descriptors that came with it, empty without `maxDescriptors`. Those of 'message' belong to whoever listens; those of a batch
+   * belong to the batch, which closes them with its `release()`: see `takeDescriptors`.
+   */
+  get descriptors(): readonly Descriptor[] {
+    return this.ancillary?.descriptors ?? [];
+  }
 
   /** It was longer than `maxMessageSize`, and what was behind that is lost. */
   get truncated(): boolean {
     return (this.flags & MESSAGE_TRUNCATED) !== 0;
   }
 
-  /** Descriptors came with it, and the kernel closed them. */
+  /** Descriptors came with it that the socket does not take, or more than it takes; all of them are closed. */
   get descriptorsDropped(): boolean {
-    return (this.flags & DESCRIPTORS_DROPPED) !== 0;
+    return (this.flags & DESCRIPTORS_DROPPED) !== 0 || this.ancillary?.dropped === true;
   }
 }
 
@@ -29,6 +40,7 @@ const NONE = Buffer.alloc(0);
 export class MessageBatch implements Iterable<Buffer> {
   /** Set by `release`. */
   released = false;
+  private counts: Int32Array | null = null;
 
   constructor(
     /** The memory that all of its messages lie in. */
@@ -39,8 +51,9 @@ export class MessageBatch implements Iterable<Buffer> {
     readonly lengths: Int32Array,
     /** how long it was when it was sent, */
     readonly fullLengths: Int32Array,
-    /** and bits: 1 if it was cut, 2 if descriptors that came with it were dropped. */
+    /** and bits: 1 if it was cut, 2 if descriptors that came with it were dropped, 4 if some are here. */
     readonly flags: Int32Array,
+    private readonly ancillary: AncillaryOfBatch,
     private readonly onRelease: ((batch: MessageBatch) => void) | null,
   ) {}
 
@@ -60,7 +73,44 @@ export class MessageBatch implements Iterable<Buffer> {
   info(index: number): MessageInfo {
     const fullLength = this.fullLengths[index];
     if (fullLength === undefined) throw indexError(index, this.length);
-    return new MessageInfo(fullLength, this.flags[index] ?? 0);
+    return new MessageInfo(fullLength, this.flags[index] ?? 0, this.ancillary?.[index] ?? null);
+  }
+
+  /** By message: how many descriptors came with it, whoever has them now. */
+  get descriptorCounts(): Int32Array {
+    this.counts ??= Int32Array.from(
+      this.offsets,
+      (_, index) => this.ancillary?.[index]?.descriptorCount ?? 0,
+    );
+    return this.counts;
+  }
+
+  /**
+   * The descriptors that came with a message and were not taken yet. They are the caller's, who has to close them. None if more would be
+   * open than `maxOpenDescriptors`: then the connection ends.
+   */
+  takeDescriptors(index: number): Descriptor[] {
+    if (this.offsets[index] === undefined) throw indexError(index, this.length);
+    return this.ancillary?.[index]?.takeDescriptors() ?? [];
+  }
+
+  /** @internal What is known of a message, which takes its descriptors along: for a user, or to be thrown away. */
+  takeInfo(index: number, forUser: boolean): MessageInfo {
+    const info = this.info(index);
+    if (this.ancillary !== null) {
+      if (forUser) this.ancillary[index]?.admit();
+      this.ancillary[index] = null;
+    }
+    return info;
+  }
+
+  /** @internal Closes the descriptors, and notes that they were dropped. */
+  dropDescriptors(): void {
+    this.ancillary?.forEach((ancillary, index) => {
+      if (ancillary === null) return;
+      ancillary.close();
+      this.flags[index] = ((this.flags[index] ?? 0) & ~DESCRIPTORS_CAME) | DESCRIPTORS_DROPPED;
+    });
   }
 
   *[Symbol.iterator](): Generator<Buffer, void, undefined> {
@@ -75,6 +125,7 @@ export class MessageBatch implements Iterable<Buffer> {
       this.lengths.subarray(index),
       this.fullLengths.subarray(index),
       this.flags.subarray(index),
+      this.ancillary?.slice(index) ?? null,
       this.onRelease,
     );
   }
@@ -86,12 +137,18 @@ export class MessageBatch implements Iterable<Buffer> {
     const end = (this.offsets[last] ?? 0) + (this.lengths[last] ?? 0);
     const bytes = Buffer.allocUnsafeSlow(end);
     this.bytes.copy(bytes, 0, 0, end);
-    this.release();
-    return new MessageBatch(bytes, this.offsets, this.lengths, this.fullLengths, this.flags, null);
+    this.giveBack();
+    const { offsets, lengths, fullLengths, flags, ancillary } = this;
+    return new MessageBatch(bytes, offsets, lengths, fullLengths, flags, ancillary, null);
   }
 
-  /** Gives a borrowed batch's memory back. Of a batch that is its user's own it does nothing. */
+  /** Closes the descriptors that nobody took, and gives a borrowed batch's memory back. */
   release(): void {
+    if (this.ancillary !== null) for (const ancillary of this.ancillary) ancillary?.close();
+    this.giveBack();
+  }
+
+  private giveBack(): void {
     if (this.released || this.onRelease === null) return;
     this.released = true;
     this.onRelease(this);
@@ -150,7 +207,12 @@ function copyColumns(first: number, count: number, base: number): Columns {
 }
 
 /** The messages in these rows, in memory that is their user's for ever. */
-export function ownedBatch(memory: ReceiveMemory, first: number, count: number): MessageBatch {
+export function ownedBatch(
+  memory: ReceiveMemory,
+  first: number,
+  count: number,
+  ancillary: AncillaryOfBatch,
+): MessageBatch {
   const base = received[OFFSETS + first];
   const last = first + count - 1;
   const span = received[OFFSETS + last] + received[LENGTHS + last] - base;
@@ -164,7 +226,7 @@ export function ownedBatch(memory: ReceiveMemory, first: number, count: number):
       : span <= sum + sum / 4 + PADDING_ALLOWED
         ? chunkFrom(memory, base, span)
         : gather(memory.bytes, base, columns, sum);
-  return new MessageBatch(bytes, offsets, lengths, fullLengths, flags, null);
+  return new MessageBatch(bytes, offsets, lengths, fullLengths, flags, ancillary, null);
 }
 
 /** Long messages lie apart from each other: one behind the other in memory of their size. */
@@ -186,8 +248,9 @@ export function borrowedBatch(
   area: Buffer,
   first: number,
   count: number,
+  ancillary: AncillaryOfBatch,
   onRelease: (batch: MessageBatch) => void,
 ): MessageBatch {
   const { offsets, lengths, fullLengths, flags } = copyColumns(first, count, 0);
-  return new MessageBatch(area, offsets, lengths, fullLengths, flags, onRelease);
+  return new MessageBatch(area, offsets, lengths, fullLengths, flags, ancillary, onRelease);
 }

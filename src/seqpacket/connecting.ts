@@ -2,8 +2,10 @@
 import { inspect } from 'node:util';
 import { encodeAddress, isPadded } from '../address';
 import { SEQPACKET } from '../binding';
+import { connectPatience } from '../connect-timeout';
 import { engine } from '../engine/engine';
-import { codedError } from '../errors';
+import { codedError, errnoException } from '../errors';
+import { startMessages } from './memory';
 import type { SocketConnectOptions } from './options';
 
 export type ConnectArguments = [
@@ -11,22 +13,18 @@ export type ConnectArguments = [
   listener?: (() => void) | undefined,
 ];
 
-/** Milliseconds. */
-const DEFAULT_CONNECT_TIMEOUT = 30_000;
-/** What the engine counts in nanoseconds has to fit; this is 24 days. */
-const LONGEST_TIMEOUT = 2 ** 31;
+const EBADF = -9;
 
 export interface Opening {
   readonly path: string;
   readonly timeout: number | undefined;
-  /** A handle, or −errno. */
-  open(): number;
+  /** A handle, or −errno. With `descriptors` the other end may send some. */
+  open(descriptors: boolean): number;
 }
 
 export function openConnection([target]: ConnectArguments): Opening {
   const options = typeof target === 'string' ? { path: target } : target;
   const { path, timeout, abstractLength } = options ?? {};
-  const patience: unknown = options?.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT;
   if (typeof path !== 'string' || path === '') {
     throw codedError(
       TypeError,
@@ -34,26 +32,31 @@ export function openConnection([target]: ConnectArguments): Opening {
       `The "path" to connect to must be a string that is not empty: SOCK_SEQPACKET has pathnames and abstract names only. Received ${inspect(path)}`,
     );
   }
-  if (typeof patience !== 'number' || !(patience >= 0)) {
-    throw codedError(
-      RangeError,
-      'ERR_OUT_OF_RANGE',
-      `The value of "options.connectTimeout" is out of range. It must be a non-negative number of milliseconds. Received ${inspect(patience)}`,
-    );
-  }
+  const patience = connectPatience(options?.connectTimeout);
   const padded = isPadded(abstractLength);
   return {
     path,
     timeout,
-    open: () =>
-      engine().connect(
-        encodeAddress(path),
-        padded,
-        Math.min(patience, LONGEST_TIMEOUT),
-        SEQPACKET,
-        false,
-      ),
+    open: (descriptors) =>
+      engine().connect(encodeAddress(path), padded, patience, SEQPACKET, descriptors),
   };
+}
+
+/** The handle of a connection that exists already, and whose descriptor is ours from here on. */
+export function adopt(fd: number): number {
+  const status = startMessages();
+  if (status < 0) throw errnoException(status, 'open');
+  const kind = Number.isInteger(fd) && fd >= 0 ? engine().describe(fd) : EBADF;
+  if (kind !== SEQPACKET) {
+    throw codedError(
+      TypeError,
+      'ERR_INVALID_FD_TYPE',
+      `The descriptor ${String(fd)} is not a connected SOCK_SEQPACKET socket`,
+    );
+  }
+  const handle = engine().adopt(fd);
+  if (handle < 0) throw errnoException(handle, 'open');
+  return handle;
 }
 
 interface Abortable {

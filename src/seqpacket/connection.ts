@@ -1,41 +1,35 @@
-/**
- * MessageConnection: the engine's side of one message socket. As Connection is for streams: everything is told to its user in
- * the asynchronous context in which the socket was made.
- */
+/** MessageConnection: the engine's side of one message socket. */
 import { AsyncResource } from 'node:async_hooks';
+import type { Descriptor } from '../descriptor';
+import { attachAll } from '../descriptor-sending';
 import {
-  engine,
   flush,
-  own,
   payloads,
   reserveMessage,
   sendArea,
   submit,
   submitMessage,
   targets,
-  type HandleOwner,
 } from '../engine/engine';
 import { Ask } from '../engine/records';
-import { onConnect, onEnd, onReadError, onWriteError } from '../socket/connection';
+import { EngineConnection, type ConnectionUser } from '../engine/connection';
+import { errnoException } from '../errors';
 import { LENGTHS, received } from './memory';
 
 export type SendCallback = (error: Error | null) => void;
 
 export const onMessages = Symbol('onMessages');
 export const onDrained = Symbol('onDrained');
+export const onDescriptorsRefused = Symbol('onDescriptorsRefused');
 
-/** The socket, as its connection sees it. Symbols, because a socket's names belong to its users. */
-export interface MessageUser {
-  [onConnect](status: number): void;
+/** A message socket, as its connection sees it. */
+export interface MessageUser extends ConnectionUser {
   /** Rows of the table of received messages, valid until this returns. */
   [onMessages](first: number, count: number): void;
-  [onEnd](): void;
-  /** Everything that came before it was told. */
-  [onReadError](status: number): void;
+  /** Descriptors that came with one of the messages just told were too many, and are closed. */
+  [onDescriptorsRefused](status: number): void;
   /** The kernel has taken everything that was sent. */
   [onDrained](): void;
-  /** What was sent last was not taken, and nothing will be; `onReadError` follows what was received until then. */
-  [onWriteError](status: number): void;
 }
 
 /** Longer messages go to the kernel from where they are, without a copy of ours. */
@@ -49,54 +43,29 @@ interface Waiting {
   readonly context: AsyncResource;
 }
 
-export class MessageConnection extends AsyncResource implements HandleOwner {
-  reading = false;
-  blocked = false;
-  unflushed = 0;
-  writeOutcome = 0;
-  settling = false;
-  bytesRead = 0;
-  bytesWritten = 0;
+export class MessageConnection extends EngineConnection<MessageUser> {
   messagesRead = 0;
   messagesWritten = 0;
   /** Somebody was told to wait for 'drain'. */
   needsDrain = false;
 
-  private user: MessageUser | null = null;
   /** Bytes sent since the kernel last took everything. */
   private held = 0;
   /** Whoever waits for messages that were flushed, and for those that were not. */
   private waiting: Waiting[] = [];
   private fresh: Waiting[] = [];
-  private shutdownCallback: ((status: number) => void) | null = null;
-  private closedCallback: (() => void) | null = null;
 
-  constructor(readonly handle: number) {
-    super('AFUNIXMESSAGES');
-    own(handle, this);
+  constructor(handle: number) {
+    super(handle, 'AFUNIXMESSAGES');
   }
 
-  serve(user: MessageUser): void {
-    this.user = user;
-  }
-
-  get awaitsWrite(): boolean {
+  override get awaitsWrite(): boolean {
     return this.needsDrain || this.fresh.length > 0 || this.waiting.length > 0;
   }
 
   /** Bytes that the kernel has not taken, as far as we know. */
   get queued(): number {
     return this.blocked ? this.held : this.unflushed;
-  }
-
-  readStart(): void {
-    this.reading = true;
-    submit(this.handle, Ask.readStart, 0, 0);
-  }
-
-  readStop(): void {
-    this.reading = false;
-    submit(this.handle, Ask.readStop, 0, 0);
   }
 
   /** Messages go into `target` from now on; without one into the memory that all share. */
@@ -129,6 +98,13 @@ export class MessageConnection extends AsyncResource implements HandleOwner {
     const offset = this.reserve(length);
     sendArea.write(text, offset, length, 'utf8');
     this.sendReserved(length, callback);
+  }
+
+  /** The same with descriptors, which are not the caller's any more. */
+  sendLaden(message: Uint8Array, load: readonly Descriptor[], callback: SendCallback | null): void {
+    const status = attachAll(this.handle, load);
+    if (status < 0) throw errnoException(status, 'sendmsg');
+    this.sendPayload(message, callback);
   }
 
   private reserve(length: number): number {
@@ -167,36 +143,10 @@ export class MessageConnection extends AsyncResource implements HandleOwner {
     this.fresh = [];
   }
 
-  /** Half-close, behind everything sent so far. */
-  shutdown(callback: (status: number) => void): void {
-    this.shutdownCallback = callback;
-    submit(this.handle, Ask.shutdown, 0, 0);
-  }
-
-  /** `callback` runs when the descriptor is closed; nothing else is told from now on. */
-  close(callback: () => void): void {
-    this.closedCallback = callback;
-    this.user = null;
-    submit(this.handle, Ask.close, 0, 0);
-  }
-
   /** Tells whoever still waits for a message that it is too late. */
   abandon(error: Error): void {
     this.becameOld();
     this.tellWaiting(error);
-  }
-
-  setReferenced(referenced: boolean): void {
-    engine().setReferenced(this.handle, referenced);
-  }
-
-  setBusyPoll(microseconds: number): void {
-    engine().setBusyPoll(this.handle, microseconds);
-  }
-
-  pendingBytes(): number {
-    flush();
-    return engine().pendingBytes(this.handle);
   }
 
   private tellWaiting(error: Error | null): void {
@@ -206,11 +156,7 @@ export class MessageConnection extends AsyncResource implements HandleOwner {
     for (const { callback, context } of told) process.nextTick(tell, callback, context, error);
   }
 
-  onConnected(status: number): void {
-    if (this.user !== null) this.runInAsyncScope(connected, this.user, status);
-  }
-
-  onMessages(first: number, count: number): void {
+  override onMessages(first: number, count: number): void {
     this.messagesRead += count;
     for (let row = LENGTHS + first; row < LENGTHS + first + count; ++row) {
       this.bytesRead += received[row];
@@ -218,22 +164,12 @@ export class MessageConnection extends AsyncResource implements HandleOwner {
     if (this.user !== null) this.runInAsyncScope(messages, this.user, first, count);
   }
 
-  onEnd(): void {
-    this.reading = false;
-    if (this.user !== null) this.runInAsyncScope(ended, this.user);
-  }
-
-  onReadError(status: number): void {
-    this.reading = false;
-    if (this.user !== null) this.runInAsyncScope(readFailed, this.user, status);
-  }
-
-  onWritten(status: number): void {
+  override onWritten(status: number): void {
     this.writeOutcome = 0;
     if (this.user === null) return;
     if (status !== 0) {
       // Its callbacks are told by whoever knows what became of the connection.
-      this.runInAsyncScope(sendFailed, this.user, status);
+      this.tellWriteError(status);
       return;
     }
     if (this.unflushed === 0) this.becameOld();
@@ -244,40 +180,8 @@ export class MessageConnection extends AsyncResource implements HandleOwner {
     }
   }
 
-  onShutdown(status: number): void {
-    const callback = this.shutdownCallback;
-    this.shutdownCallback = null;
-    if (callback !== null && this.user !== null) this.runInAsyncScope(callback, undefined, status);
-  }
-
-  onClosed(): void {
-    const callback = this.closedCallback;
-    this.closedCallback = null;
-    if (callback !== null) this.runInAsyncScope(callback);
-  }
-
-  onData(): void {
-    // A message is never told as data.
-  }
-
-  onSlabData(): void {
-    // Nor in a slab,
-  }
-
-  onDescriptors(): void {
-    // Nobody asks for them here.
-  }
-
-  onTargetData(): void {
-    // nor in a target.
-  }
-
-  onAccepted(): void {
-    // Only listeners accept.
-  }
-
-  onDropped(): void {
-    // Only listeners drop.
+  override onDescriptors(_place: number, status: number): void {
+    if (this.user !== null) this.runInAsyncScope(descriptorsRefused, this.user, status);
   }
 }
 
@@ -285,21 +189,12 @@ function tell(callback: SendCallback, context: AsyncResource, error: Error | nul
   context.runInAsyncScope(callback, undefined, error);
 }
 
-function connected(this: MessageUser, status: number): void {
-  this[onConnect](status);
-}
 function messages(this: MessageUser, first: number, count: number): void {
   this[onMessages](first, count);
 }
-function ended(this: MessageUser): void {
-  this[onEnd]();
-}
-function readFailed(this: MessageUser, status: number): void {
-  this[onReadError](status);
+function descriptorsRefused(this: MessageUser, status: number): void {
+  this[onDescriptorsRefused](status);
 }
 function drained(this: MessageUser): void {
   this[onDrained]();
-}
-function sendFailed(this: MessageUser, status: number): void {
-  this[onWriteError](status);
 }

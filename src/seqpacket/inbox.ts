@@ -7,6 +7,8 @@
  * been told by then is kept.
  */
 import { chunkFrom } from '../engine/chunks';
+import { closeAll } from '../descriptor-sending';
+import { dropAncillary, type AncillaryOfBatch } from './ancillary';
 import { giveArea, giveAreaOf, takeArea } from './areas';
 import { borrowedBatch, MessageInfo, ownedBatch, type MessageBatch } from './batch';
 import { FLAGS, FULL_LENGTHS, LENGTHS, messageMemory, OFFSETS, received } from './memory';
@@ -14,7 +16,8 @@ import { FLAGS, FULL_LENGTHS, LENGTHS, messageMemory, OFFSETS, received } from '
 export interface InboxOwner {
   /** Whether anybody listens to 'message'. */
   listened(): boolean;
-  tell(message: Buffer, info: MessageInfo): void;
+  /** False: nobody listens. */
+  tell(message: Buffer, info: MessageInfo): boolean;
   setReading(reading: boolean): void;
   readInto(area: Uint8Array | undefined): void;
   /** Everything was told. */
@@ -113,17 +116,18 @@ export class Inbox {
   }
 
   /** Messages arrived: rows of the table, in whatever memory this inbox had asked for. */
-  take(first: number, count: number): void {
+  take(first: number, count: number, ancillary: AncillaryOfBatch): void {
     if (this.sink !== null) {
+      dropAncillary(ancillary, first);
       this.sink.take(first, count);
       this.owner.readInto(this.sink.place ?? NOWHERE);
     } else if (this.iterating !== null) {
-      this.queue.push(this.batchOf(first, count));
+      this.queue.push(this.batchOf(first, count, ancillary));
       this.serveWaiters();
     } else if (this.flows && this.queue.length === 0 && !this.telling) {
-      this.tellRows(first, first + count);
+      this.tellRows(first, first + count, ancillary);
     } else {
-      this.queue.push(this.batchOf(first, count));
+      this.queue.push(this.batchOf(first, count, ancillary));
     }
     this.update();
   }
@@ -131,6 +135,7 @@ export class Inbox {
   /** Nothing will come any more, because the other end has ended or for this reason. */
   finish(error: Error | null): void {
     this.end ??= { error };
+    this.update();
     this.tellEnd();
   }
 
@@ -155,23 +160,34 @@ export class Inbox {
 
   // 'message'
 
-  private tellRows(first: number, end: number): void {
+  private tellRows(first: number, end: number, ancillary: AncillaryOfBatch): void {
     const memory = messageMemory();
     let next = first;
     this.telling = true;
     try {
       while (next < end && this.flows) {
         const row = next++;
-        this.owner.tell(
+        const beside = ancillary === null ? null : ancillary[row - first];
+        if (beside !== null && this.owner.listened()) beside.admit();
+        const told = this.owner.tell(
           chunkFrom(memory, received[OFFSETS + row], received[LENGTHS + row]),
-          new MessageInfo(received[FULL_LENGTHS + row], received[FLAGS + row]),
+          new MessageInfo(received[FULL_LENGTHS + row], received[FLAGS + row], beside),
         );
+        if (!told) beside?.close();
       }
     } finally {
       this.telling = false;
-      if (next < end && !this.dead) {
-        this.queue.unshift(ownedBatch(memory, next, end - next));
-        this.afterTelling();
+      if (next < end) {
+        const rest = ancillary?.slice(next - first) ?? null;
+        if (this.dead) {
+          dropAncillary(rest, next);
+        } else {
+          this.queue.unshift(ownedBatch(memory, next, end - next, rest));
+          this.afterTelling();
+        }
+      } else {
+        // What was told may have been the reason for an end.
+        this.tellEnd();
       }
     }
   }
@@ -186,9 +202,9 @@ export class Inbox {
         const index = this.told++;
         // A copy: the messages of a batch share memory, and what a user does to one must not be felt by the next.
         const message = Buffer.from(batch.message(index));
-        const info = batch.info(index);
+        const info = batch.takeInfo(index, this.owner.listened());
         if (this.told === batch.length) this.shift().release();
-        this.owner.tell(message, info);
+        if (!this.owner.tell(message, info)) closeAll(info.descriptors);
       }
     } finally {
       this.telling = false;
@@ -242,11 +258,12 @@ export class Inbox {
 
   // Batches
 
-  private batchOf(first: number, count: number): MessageBatch {
+  private batchOf(first: number, count: number, ancillary: AncillaryOfBatch): MessageBatch {
     const area = this.filling;
-    if (area === null) return ownedBatch(messageMemory(), first, count);
+    if (area === null) return ownedBatch(messageMemory(), first, count, ancillary);
     this.lent += 1;
-    const batch = borrowedBatch(area, first, count, (released) => this.takeBack(released));
+    const giveBack = (released: MessageBatch): void => this.takeBack(released);
+    const batch = borrowedBatch(area, first, count, ancillary, giveBack);
     this.filling = this.lent < LENT ? takeArea() : null;
     this.owner.readInto(this.filling ?? NOWHERE);
     return batch;
@@ -348,6 +365,7 @@ export class Inbox {
     const { sink } = this;
     if (sink === null) return;
     for (let batch = this.queue[0]; batch !== undefined && sink.place !== null;) {
+      batch.dropDescriptors();
       this.told = sink.put(batch, this.told);
       if (this.told === batch.length) this.shift().release();
       batch = this.queue[0];

@@ -12,6 +12,8 @@ export const OFFSETS = RECEIVED.offset * MESSAGE_ROWS;
 export const LENGTHS = RECEIVED.length * MESSAGE_ROWS;
 export const FULL_LENGTHS = RECEIVED.fullLength * MESSAGE_ROWS;
 export const FLAGS = RECEIVED.flags * MESSAGE_ROWS;
+export const DESCRIPTOR_COUNTS = RECEIVED.descriptorCount * MESSAGE_ROWS;
+export const DESCRIPTOR_PLACES = RECEIVED.descriptorPlace * MESSAGE_ROWS;
 
 let shared: ReceiveMemory | null = null;
 let ready = false;

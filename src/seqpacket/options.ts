@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import type { AbstractLength } from '../address';
 import { checkBusyPoll } from '../busy-poll';
+import { checkDescriptorLimits, type DescriptorLimits } from '../descriptor-quota';
 import { codedError } from '../errors';
 import { MESSAGE_AREA_SIZE, MESSAGE_ALIGNMENT, MESSAGE_ROWS } from '../engine/records';
 
@@ -9,7 +10,7 @@ import { MESSAGE_AREA_SIZE, MESSAGE_ALIGNMENT, MESSAGE_ROWS } from '../engine/re
 export const LONGEST_MESSAGE = MESSAGE_AREA_SIZE - MESSAGE_ALIGNMENT;
 const LONGEST_BUFFER = 2 ** 30;
 
-export interface MessageOptions {
+export interface MessageOptions extends DescriptorLimits {
   /**
    * The longest message, in bytes, that is received whole and can be sent, up to 4,194,240. Default: what the kernel lets this
    * socket send, 212,960 unless it was told otherwise. What is longer is cut on arrival and told to be, and refused on
@@ -84,5 +85,6 @@ export function checkMessageOptions(options: MessageOptions): void {
   checkInteger('options.sendBufferSize', options.sendBufferSize, 1, LONGEST_BUFFER);
   checkInteger('options.recvBufferSize', options.recvBufferSize, 1, LONGEST_BUFFER);
   checkInteger('options.highWaterMark', options.highWaterMark, 0, Number.MAX_SAFE_INTEGER);
+  checkDescriptorLimits(options);
   if (options.busyPoll !== undefined) checkBusyPoll('options.busyPoll', options.busyPoll);
 }

@@ -87,6 +87,7 @@ export class MessageRing implements Iterable<MessageBatch> {
       column(1),
       column(2),
       column(3),
+      null,
       () => {
         this.batch = null;
         this.moveTo(read + size);

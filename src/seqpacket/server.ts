@@ -15,9 +15,10 @@ import {
   type AcceptedSocket,
 } from '../server/methods';
 import type { ServerListenOptions } from '../server/options';
+import { AcceptedOptions } from './accepted';
 import { MessageConnection } from './connection';
 import { checkMessageOptions, type ServerOptions } from './options';
-import { AcceptedOptions, Socket } from './socket';
+import { Socket } from './socket';
 
 export type ConnectionListener = (socket: Socket) => void;
 

@@ -2,17 +2,21 @@
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { ReadableStream, WritableStream } from 'node:stream/web';
-import { SEQPACKET } from '../binding';
+import { checkDescriptors, duplicateAll, type DescriptorLike } from '../descriptor-sending';
 import { engine } from '../engine/engine';
 import { MESSAGE_BUDGET } from '../engine/records';
 import { codedError, errnoException } from '../errors';
 import { IdleTimer } from '../socket/idle-timer';
-import { onConnect, onEnd, onReadError, onWriteError } from '../socket/connection';
-import type { MessageBatch, MessageInfo } from './batch';
-import { destroyOnAbort, openConnection, type ConnectArguments } from './connecting';
+import { onConnect, onEnd, onReadError, onWriteError } from '../engine/connection';
+import { AcceptedOptions } from './accepted';
+import { AncillaryReceiver } from './ancillary';
+import type { MessageBatch } from './batch';
+import type { SocketEvents } from './events';
+import { adopt, destroyOnAbort, openConnection, type ConnectArguments } from './connecting';
 import {
   MessageConnection,
   onDrained,
+  onDescriptorsRefused,
   onMessages,
   type MessageUser,
   type SendCallback,
@@ -29,27 +33,6 @@ const DEFAULT_HIGH_WATER_MARK = 64 * 1024;
 export interface BatchesOptions {
   /** `'owned'`, the default: the bytes are yours. `'borrowed'`: they are until `release()`, or until the next batch is asked for. */
   memory?: BatchMemory;
-}
-
-export interface SocketEvents {
-  connect: [];
-  ready: [];
-  message: [message: Buffer, info: MessageInfo];
-  drain: [];
-  end: [];
-  finish: [];
-  timeout: [];
-  error: [error: Error];
-  close: [hadError: boolean];
-}
-
-/** How a server, or socketpair(), makes a socket of a connection that exists already; not for users. */
-export class AcceptedOptions {
-  constructor(
-    readonly connection: MessageConnection,
-    readonly options: SocketOptions,
-    readonly gone: (() => void) | null,
-  ) {}
 }
 
 const kListen = Symbol('listen');
@@ -75,6 +58,8 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   #connection: MessageConnection | null = null;
   readonly #options: SocketOptions;
   readonly #inbox: Inbox;
+  /** Only where something beside the bytes is wanted. */
+  readonly #ancillary: AncillaryReceiver | null;
   readonly #gone: (() => void) | null;
   #address: string | undefined;
   #longest = 0;
@@ -107,8 +92,10 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
       readInto: (area) => this.#connection?.readInto(area),
       over: (error) => this.#onOver(error),
     });
+    const fail = (error: Error): void => this.#inbox.finish(error);
+    this.#ancillary = options.maxDescriptors ? new AncillaryReceiver(options, fail) : null;
     if (accepted !== null) this.#attach(accepted.connection);
-    else if (options.fd !== undefined) this.#adopt(options.fd);
+    else if (options.fd !== undefined) this.#attach(new MessageConnection(adopt(options.fd)));
     if (options.signal !== undefined) destroyOnAbort(this, options.signal);
   }
 
@@ -131,26 +118,10 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     this.connecting = true;
     this.#address = path;
     const status = startMessages();
-    const handle = status < 0 ? status : open();
+    const handle = status < 0 ? status : open(Boolean(this.#options.maxDescriptors));
     if (handle < 0) this.destroy(errnoException(handle, 'connect', path, 'SOCK_SEQPACKET'));
     else this.#attach(new MessageConnection(handle));
     return this;
-  }
-
-  #adopt(fd: number): void {
-    const status = startMessages();
-    if (status < 0) throw errnoException(status, 'open');
-    const kind = Number.isInteger(fd) && fd >= 0 ? engine().describe(fd) : -9;
-    if (kind !== SEQPACKET) {
-      throw codedError(
-        TypeError,
-        'ERR_INVALID_FD_TYPE',
-        `The descriptor ${String(fd)} is not a connected SOCK_SEQPACKET socket`,
-      );
-    }
-    const handle = engine().adopt(fd);
-    if (handle < 0) throw errnoException(handle, 'open');
-    this.#attach(new MessageConnection(handle));
   }
 
   #attach(connection: MessageConnection): void {
@@ -169,6 +140,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
       return;
     }
     this.#longest = longest;
+    if (this.#options.maxDescriptors) connection.setMaxDescriptors(this.#options.maxDescriptors);
     if (busyPoll !== undefined) connection.setBusyPoll(busyPoll);
     if (!this.#referenced) connection.setReferenced(false);
     this.#inbox.update();
@@ -261,7 +233,11 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
 
   [onMessages](first: number, count: number): void {
     this.#active();
-    this.#inbox.take(first, count);
+    this.#inbox.take(first, count, this.#ancillary?.take(first, count) ?? null);
+  }
+
+  [onDescriptorsRefused](status: number): void {
+    this.#ancillary?.refused(status);
   }
 
   [onEnd](): void {
@@ -300,15 +276,36 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     const connection = this.#sendable(callback);
     if (connection === null) return false;
     const size = byteLengthOf(bytes);
-    const refused = refusal(bytes, size, this.#longest, -1);
-    if (refused !== null) {
-      if (callback === undefined) throw refused;
-      process.nextTick(callback, refused);
-      return !connection.needsDrain;
-    }
+    if (isRefused(refusal(bytes, size, this.#longest, -1), callback)) return !connection.needsDrain;
     this.#idle?.refresh();
     if (typeof bytes === 'string') connection.sendText(bytes, size, callback ?? null);
     else connection.send(bytes, callback ?? null);
+    return this.#hasRoom(connection);
+  }
+
+  /**
+   * Sends one message and 1 to 253 descriptors along with it, which stay the sender's, who may close them at once. The rest is
+   * as with `send`. Errors: EBADF, EMFILE at once; EPERM if the other end takes none (Linux 6.16), which ends the connection.
+   */
+  sendDescriptors(
+    descriptors: readonly DescriptorLike[],
+    message: Message,
+    callback?: SendCallback,
+  ): boolean {
+    checkCallback(callback);
+    checkDescriptors(descriptors);
+    const bytes = bytesOf(message, -1);
+    const connection = this.#sendable(callback);
+    if (connection === null) return false;
+    const size = byteLengthOf(bytes);
+    if (isRefused(refusal(bytes, size, this.#longest, -1), callback)) return !connection.needsDrain;
+    const load = duplicateAll(descriptors);
+    this.#idle?.refresh();
+    connection.sendLaden(
+      typeof bytes === 'string' ? Buffer.from(bytes) : bytes,
+      load,
+      callback ?? null,
+    );
     return this.#hasRoom(connection);
   }
 
@@ -328,11 +325,8 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     const connection = this.#sendable(callback);
     if (connection === null) return false;
     for (let i = 0; i < all.length; ++i) {
-      const refused = refusal(all[i], sizes[i], this.#longest, i);
-      if (refused === null) continue;
-      if (callback === undefined) throw refused;
-      process.nextTick(callback, refused);
-      return !connection.needsDrain;
+      const refused = isRefused(refusal(all[i], sizes[i], this.#longest, i), callback);
+      if (refused) return !connection.needsDrain;
     }
     this.#idle?.refresh();
     const last = all.length - 1;
@@ -571,6 +565,14 @@ for (const name of ['on', 'addListener', 'prependListener'] as const) {
     writable: true,
     configurable: true,
   });
+}
+
+/** Whether a message is not sent, for this reason: the callback, or who called, is told. */
+function isRefused(refused: Error | null, callback: SendCallback | undefined): boolean {
+  if (refused === null) return false;
+  if (callback === undefined) throw refused;
+  process.nextTick(callback, refused);
+  return true;
 }
 
 function destroySocket(socket: Socket): void {

@@ -1,6 +1,7 @@
 /** A message socket as streams: a message is a chunk. */
 import { Duplex } from 'node:stream';
 import type { ReadableStream, WritableStream } from 'node:stream/web';
+import { closeAll } from '../descriptor-sending';
 import type { Message } from './outgoing';
 import type { Socket } from './socket';
 
@@ -44,7 +45,9 @@ export function messageDuplex(socket: Socket): Duplex {
   });
   // It ends when the stream does, behind what the stream still holds.
   socket.allowHalfOpen = true;
-  socket.on('message', (message) => {
+  socket.on('message', (message, { descriptors }) => {
+    // A chunk is only bytes.
+    closeAll(descriptors);
     if (!duplex.push(message)) socket.pause();
   });
   socket.on('end', () => duplex.push(null));

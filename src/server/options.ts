@@ -1,16 +1,14 @@
 /** What a server can be told when it is made and when it listens. */
 import type net from 'node:net';
 import type { AbstractLength } from '../address';
+import type { DescriptorLimits } from '../descriptor-quota';
 
-export interface ServerOptions extends net.ServerOpts {
+/** Limits are those of each accepted socket. */
+export interface ServerOptions extends net.ServerOpts, DescriptorLimits {
   /** Of each accepted socket, for reading and for writing, in bytes. */
   highWaterMark?: number;
   /** Microseconds to look for events before sleeping, while a connection is open. Burns a core; default 0. */
   busyPoll?: number;
-  /** Of each accepted socket: descriptors that one message may bring, 0 to 253, default 0. */
-  maxDescriptors?: number;
-  /** Of each accepted socket: received descriptors that may be open at a time. Default: four times `maxDescriptors`. */
-  maxOpenDescriptors?: number;
 }
 
 export interface ServerListenOptions extends net.ListenOptions {

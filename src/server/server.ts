@@ -5,7 +5,7 @@
 import { EventEmitter } from 'node:events';
 import net from 'node:net';
 import { checkBusyPoll } from '../busy-poll';
-import { checkPassing } from '../socket/passing';
+import { checkDescriptorLimits } from '../descriptor-quota';
 import type { Socket } from '../socket/socket';
 import { initializeServer, ServerMethods } from './methods';
 import type { ServerListenOptions, ServerOptions } from './options';
@@ -40,7 +40,7 @@ function construct(this: unknown, first?: unknown, second?: unknown): unknown {
   checkArguments(first, second);
   const options = (typeof first === 'object' && first !== null ? first : {}) as ServerOptions;
   if (options.busyPoll !== undefined) checkBusyPoll('options.busyPoll', options.busyPoll);
-  checkPassing(options);
+  checkDescriptorLimits(options);
   const listener = typeof first === 'function' ? first : second;
   Reflect.apply(EventEmitter as unknown as (options: object) => void, this, [options]);
   if (typeof listener === 'function') this.on('connection', listener as ConnectionListener);

@@ -1,50 +1,25 @@
-/**
- * Connection: the engine's side of one stream socket. It is what `net` calls a handle: made when a socket connects or is
- * accepted, gone when it is destroyed; a socket that connects again gets a new one.
- *
- * It extends AsyncResource so that everything the socket tells its user happens in the context in which the
- * socket was made.
- */
-import { AsyncResource } from 'node:async_hooks';
+/** Connection: the engine's side of one stream socket. A socket that connects again gets a new one. */
+import type { Descriptor } from '../descriptor';
+import { attachAll } from '../descriptor-sending';
 import { chunkFromArea, chunkFromSlab } from '../engine/chunks';
-import {
-  engine,
-  flush,
-  own,
-  payloads,
-  reserve,
-  sendArea,
-  submit,
-  submitWrite,
-  targets,
-  type HandleOwner,
-} from '../engine/engine';
+import { flush, payloads, reserve, sendArea, submit, submitWrite, targets } from '../engine/engine';
 import { Ask } from '../engine/records';
-import { errnoException } from '../errors';
+import { EngineConnection, type ConnectionUser } from '../engine/connection';
 import { loadOf } from './passing';
 
 export type WriteCallback = (status: number) => void;
 
-export const onConnect = Symbol('onConnect');
 export const onChunk = Symbol('onChunk');
 export const onTarget = Symbol('onTarget');
 export const onDescriptors = Symbol('onDescriptors');
-export const onEnd = Symbol('onEnd');
-export const onReadError = Symbol('onReadError');
-export const onWriteError = Symbol('onWriteError');
 
-/** The socket, as its connection sees it. Symbols, because a socket's names belong to its users. */
-export interface ConnectionUser {
-  [onConnect](status: number): void;
+/** A stream socket, as its connection sees it. */
+export interface StreamUser extends ConnectionUser {
   [onChunk](chunk: Buffer): void;
   /** `length` bytes are in the target that `readInto` named. */
   [onTarget](length: number): void;
   /** Descriptors came with the chunk that is told next; see `receiveDescriptors`. */
   [onDescriptors](place: number, count: number): void;
-  [onEnd](): void;
-  [onReadError](status: number): void;
-  /** A short write failed after it had been taken. */
-  [onWriteError](status: number): void;
 }
 
 /** Longer writes go to the kernel from where they are, without a copy. */
@@ -61,46 +36,19 @@ export interface Piece {
   readonly encoding: BufferEncoding;
 }
 
-export class Connection extends AsyncResource implements HandleOwner {
-  reading = false;
-  blocked = false;
-  unflushed = 0;
-  writeOutcome = 0;
-  settling = false;
-  bytesRead = 0;
-  bytesWritten = 0;
-
+export class Connection extends EngineConnection<StreamUser> {
   ticksOwed = 0;
 
-  private user: ConnectionUser | null = null;
   private writeCallback: WriteCallback | null = null;
   /** What has to wait until the kernel has taken what is pending. */
   private afterBlocked: (() => void) | null = null;
-  private shutdownCallback: WriteCallback | null = null;
-  private closedCallback: (() => void) | null = null;
 
-  constructor(readonly handle: number) {
-    super('AFUNIXSOCKET');
-    own(handle, this);
+  constructor(handle: number) {
+    super(handle, 'AFUNIXSOCKET');
   }
 
-  /** From now on everything is told to `user`. */
-  serve(user: ConnectionUser): void {
-    this.user = user;
-  }
-
-  get awaitsWrite(): boolean {
+  override get awaitsWrite(): boolean {
     return this.writeCallback !== null;
-  }
-
-  readStart(): void {
-    this.reading = true;
-    submit(this.handle, Ask.readStart, 0, 0);
-  }
-
-  readStop(): void {
-    this.reading = false;
-    submit(this.handle, Ask.readStop, 0, 0);
   }
 
   /** Reads go into `target` from now on. */
@@ -204,7 +152,7 @@ export class Connection extends AsyncResource implements HandleOwner {
     payload: Uint8Array | Uint8Array[],
     length: number,
     callback: WriteCallback,
-    load?: Int32Array,
+    load?: readonly Descriptor[],
   ): void {
     // Whatever was gathered goes first, and may already be too much.
     if (this.unflushed > 0) flush();
@@ -213,7 +161,7 @@ export class Connection extends AsyncResource implements HandleOwner {
       return;
     }
     if (load !== undefined) {
-      const status = engine().attachDescriptors(this.handle, load);
+      const status = attachAll(this.handle, load);
       if (status < 0) {
         process.nextTick(callback, status);
         return;
@@ -234,72 +182,26 @@ export class Connection extends AsyncResource implements HandleOwner {
     }
   }
 
-  /** Half-close, behind everything written so far. */
-  shutdown(callback: WriteCallback): void {
-    this.shutdownCallback = callback;
-    submit(this.handle, Ask.shutdown, 0, 0);
-  }
-
-  /** `callback` runs when the descriptor is closed; nothing else is told from now on. */
-  close(callback: () => void): void {
-    this.closedCallback = callback;
-    this.user = null;
-    submit(this.handle, Ask.close, 0, 0);
-  }
-
-  setMaxDescriptors(most: number): void {
-    const status = engine().setMaxDescriptors(this.handle, most);
-    if (status < 0) throw errnoException(status, 'setsockopt');
-  }
-
-  setReferenced(referenced: boolean): void {
-    engine().setReferenced(this.handle, referenced);
-  }
-
-  setBusyPoll(microseconds: number): void {
-    engine().setBusyPoll(this.handle, microseconds);
-  }
-
-  /** Bytes that the kernel has not taken yet. */
-  pendingBytes(): number {
-    flush();
-    return engine().pendingBytes(this.handle);
-  }
-
-  onConnected(status: number): void {
-    if (this.user !== null) this.runInAsyncScope(connected, this.user, status);
-  }
-
-  onData(offset: number, length: number): void {
+  override onData(offset: number, length: number): void {
     this.bytesRead += length;
     if (this.user !== null) this.runInAsyncScope(data, this.user, chunkFromArea(offset, length));
   }
 
-  onSlabData(slab: number, length: number): void {
+  override onSlabData(slab: number, length: number): void {
     this.bytesRead += length;
     if (this.user !== null) this.runInAsyncScope(data, this.user, chunkFromSlab(slab, length));
   }
 
-  onTargetData(length: number): void {
+  override onTargetData(length: number): void {
     this.bytesRead += length;
     if (this.user !== null) this.runInAsyncScope(targetData, this.user, length);
   }
 
-  onDescriptors(place: number, count: number): void {
+  override onDescriptors(place: number, count: number): void {
     if (this.user !== null) this.runInAsyncScope(descriptors, this.user, place, count);
   }
 
-  onEnd(): void {
-    this.reading = false;
-    if (this.user !== null) this.runInAsyncScope(end, this.user);
-  }
-
-  onReadError(status: number): void {
-    this.reading = false;
-    if (this.user !== null) this.runInAsyncScope(readError, this.user, status);
-  }
-
-  onWritten(status: number): void {
+  override onWritten(status: number): void {
     payloads[this.handle] = undefined;
     const callback = this.writeCallback;
     const next = this.afterBlocked;
@@ -309,39 +211,19 @@ export class Connection extends AsyncResource implements HandleOwner {
     if (callback !== null) {
       if (this.ticksOwed > 0) process.nextTick(callback, status);
       else callback(status);
-    } else if (status !== 0 && this.user !== null) {
-      this.runInAsyncScope(writeError, this.user, status);
+    } else if (status !== 0) {
+      this.tellWriteError(status);
     }
     if (next !== null && this.user !== null) next();
   }
 
-  onShutdown(status: number): void {
-    const callback = this.shutdownCallback;
-    this.shutdownCallback = null;
-    if (callback !== null && this.user !== null) this.runInAsyncScope(callback, undefined, status);
-  }
-
-  onClosed(): void {
-    const callback = this.closedCallback;
-    this.closedCallback = null;
+  override onClosed(): void {
     // What was still under way is over; its stream was destroyed and only counts.
     this.onWritten(0);
     const shutdown = this.shutdownCallback;
     this.shutdownCallback = null;
     if (shutdown !== null) this.runInAsyncScope(shutdown, undefined, 0);
-    if (callback !== null) this.runInAsyncScope(callback);
-  }
-
-  onMessages(): void {
-    // Only sockets that keep the boundaries of messages have them.
-  }
-
-  onAccepted(): void {
-    // Only listeners accept.
-  }
-
-  onDropped(): void {
-    // Only listeners drop.
+    super.onClosed();
   }
 }
 
@@ -356,24 +238,12 @@ function tickPaid(connection: Connection): void {
   connection.ticksOwed -= 1;
 }
 
-function connected(this: ConnectionUser, status: number): void {
-  this[onConnect](status);
-}
-function data(this: ConnectionUser, chunk: Buffer): void {
+function data(this: StreamUser, chunk: Buffer): void {
   this[onChunk](chunk);
 }
-function targetData(this: ConnectionUser, length: number): void {
+function targetData(this: StreamUser, length: number): void {
   this[onTarget](length);
 }
-function descriptors(this: ConnectionUser, place: number, count: number): void {
+function descriptors(this: StreamUser, place: number, count: number): void {
   this[onDescriptors](place, count);
-}
-function end(this: ConnectionUser): void {
-  this[onEnd]();
-}
-function readError(this: ConnectionUser, status: number): void {
-  this[onReadError](status);
-}
-function writeError(this: ConnectionUser, status: number): void {
-  this[onWriteError](status);
 }

@@ -2,33 +2,31 @@
 import { AsyncResource } from 'node:async_hooks';
 import type net from 'node:net';
 import { Duplex } from 'node:stream';
-import { inspect } from 'node:util';
 import { STREAM } from '../binding';
 import { encodeAddress, isPadded, type AbstractLength } from '../address';
 import { normalizeArguments, unpackArguments, type LooseOptions } from '../arguments';
 import { tellOfConnecting } from '../client-channel';
+import { connectPatience } from '../connect-timeout';
+import { onConnect, onEnd, onReadError, onWriteError } from '../engine/connection';
 import { engine, startEngine } from '../engine/engine';
-import { addHint, codedError, errnoException } from '../errors';
+import { codedError, errnoException } from '../errors';
 import { connectAsNet, connectNowhere } from '../net-twin';
 import { UNCONNECTED_SOCKETS_FINISH } from '../net-version';
 import type { ServerMethods } from '../server/methods';
 import {
   Connection,
   onChunk,
-  onConnect,
   onDescriptors,
-  onEnd,
-  onReadError,
   onTarget,
-  onWriteError,
-  type ConnectionUser,
   type Piece,
+  type StreamUser,
 } from './connection';
 import { lengthOf, STRING_ENCODINGS } from './encodings';
 import { IdleTimer } from './idle-timer';
 import type { SocketOptions } from './options';
 import { receiveDescriptors } from './passing';
 import type { UserBuffer } from './user-buffer';
+import { writeAfterEnd } from './write-after-end';
 
 export const kConnection = Symbol('connection');
 export const kIdle = Symbol('idle timer');
@@ -46,10 +44,7 @@ const kReadOn = Symbol('read on');
 const kWriteShort = Symbol('write short');
 const kAddress = Symbol('address');
 
-/** Milliseconds. */
-const DEFAULT_CONNECT_TIMEOUT = 30_000;
-
-export class SocketMethods extends Duplex implements ConnectionUser {
+export class SocketMethods extends Duplex implements StreamUser {
   /** Of Readable and Writable: both as they were when new, listeners and encoding kept. */
   declare _undestroy: () => void;
   /** Read by several libraries as well; these fields are as old as streams. */
@@ -98,16 +93,7 @@ export class SocketMethods extends Duplex implements ConnectionUser {
   }
 
   private [kOpen](path: string, options: LooseOptions): void {
-    const patience = options['connectTimeout'] ?? DEFAULT_CONNECT_TIMEOUT;
-    if (typeof patience !== 'number' || !(patience >= 0)) {
-      throw codedError(
-        RangeError,
-        'ERR_OUT_OF_RANGE',
-        `The value of "options.connectTimeout" is out of range. It must be a non-negative number of milliseconds. Received ${inspect(patience)}`,
-      );
-    }
-    // What the engine counts in nanoseconds has to fit; this is 24 days.
-    const limited = Math.min(patience, 2 ** 31);
+    const limited = connectPatience(options['connectTimeout']);
     const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
     const address = encodeAddress(path);
     const connection = this[kConnection];
@@ -557,29 +543,11 @@ function emitClose(socket: SocketMethods): void {
   socket.emit('close');
 }
 
-/** After the peer's end, without half-open: a better reason than "write after end". */
-export function onReadableEnd(this: SocketMethods): void {
-  if (!this.allowHalfOpen) this.write = writeAfterEnd;
-}
+const refuseToWrite = writeAfterEnd(SocketMethods.prototype.write);
 
-function writeAfterEnd(
-  this: SocketMethods,
-  chunk: unknown,
-  encoding?: BufferEncoding | null | ((error: Error | null | undefined) => void),
-  callback?: (error: Error | null | undefined) => void,
-): boolean {
-  if (!this.writableEnded) {
-    return SocketMethods.prototype.write.call(this, chunk, encoding, callback);
-  }
-  const done = typeof encoding === 'function' ? encoding : callback;
-  const error = codedError(Error, 'EPIPE', 'This socket has been ended by the other party');
-  addHint(
-    error,
-    'the peer sent its end, so this socket ended too; `allowHalfOpen: true` prevents that',
-  );
-  if (typeof done === 'function') process.nextTick(done, error);
-  this.destroy(error);
-  return false;
+/** After the peer's end, without half-open. */
+export function onReadableEnd(this: SocketMethods): void {
+  if (!this.allowHalfOpen) this.write = refuseToWrite;
 }
 
 /** `net.Socket` has these enumerable and on its prototype; some libraries list them. */

@@ -1,8 +1,9 @@
 /** What a socket can be told when it is made and when it connects. */
 import type net from 'node:net';
 import type { AbstractLength } from '../address';
+import type { DescriptorLimits } from '../descriptor-quota';
 
-export interface SocketOptions extends net.SocketConstructorOpts {
+export interface SocketOptions extends net.SocketConstructorOpts, DescriptorLimits {
   readableHighWaterMark?: number;
   writableHighWaterMark?: number;
   highWaterMark?: number;
@@ -11,13 +12,6 @@ export interface SocketOptions extends net.SocketConstructorOpts {
   keepAliveInitialDelay?: number;
   /** Microseconds to look for events before sleeping, while this socket is open. Burns a core; default 0. */
   busyPoll?: number;
-  /**
-   * Descriptors that one message may bring, 0 to 253, default 0: none are taken, and since Linux 6.16 the sender's call
-   * fails with EPERM. They come as 'descriptors'.
-   */
-  maxDescriptors?: number;
-  /** Received ones that may be open at a time; more destroy the socket. Default: four times `maxDescriptors`. */
-  maxOpenDescriptors?: number;
 }
 
 export interface SocketConnectOptions {

@@ -26,12 +26,9 @@ import {
   SocketMethods,
 } from './methods';
 import type { SocketConnectOptions, SocketOptions } from './options';
-import {
-  checkPassing,
-  sendDescriptors,
-  type DescriptorLike,
-  type SendDescriptorsCallback,
-} from './passing';
+import { sendDescriptors, type SendDescriptorsCallback } from './passing';
+import { checkDescriptorLimits } from '../descriptor-quota';
+import type { DescriptorLike } from '../descriptor-sending';
 import { UserBuffer } from './user-buffer';
 
 /** Every member of `net.Socket`, and ours. */
@@ -116,7 +113,7 @@ function construct(this: unknown, options?: SocketOptions | AcceptedOptions | nu
   }
   const given: GivenOptions = typeof options === 'number' ? { fd: options } : (options ?? {});
   if (given.busyPoll !== undefined) checkBusyPoll('options.busyPoll', given.busyPoll);
-  checkPassing(given);
+  checkDescriptorLimits(given);
   if (isForNet(given)) {
     openAsNet(this, SocketMethods.prototype, given);
     return undefined;

@@ -131,8 +131,9 @@ TEST("a write that the kernel has no memory for waits and goes on by itself") {
       EngineRig rig;
       auto connection = rig.Make();
       if (error == ETOOMANYREFS) {
-        const std::array<int, 1> descriptors = {STDIN_FILENO};
-        CHECK_OK(rig.engine().AttachDescriptors(connection.handle, descriptors));
+        std::vector<posix::Fd> copies;
+        copies.push_back(posix::Duplicate(STDIN_FILENO).value());
+        CHECK_OK(rig.engine().AttachDescriptors(connection.handle, std::move(copies)));
       }
       on_send = {.error = error, .times = times};
       CHECK_EQ(rig.Write(connection.handle, "patience"), kPending);

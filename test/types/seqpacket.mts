@@ -1,5 +1,6 @@
 // What a program written with `import` sees of afunix/seqpacket. Compiled, never run.
 import type { Duplex } from 'node:stream';
+import type { Descriptor } from 'afunix/raw';
 import seqpacket, {
   connect,
   createServer,
@@ -7,13 +8,19 @@ import seqpacket, {
   Server,
   Socket,
   socketpair,
+  type DescriptorLike,
   type Message,
   type MessageBatch,
   type MessageInfo,
   type MessageOptions,
 } from 'afunix/seqpacket';
 
-const options: MessageOptions = { maxMessageSize: 1, batchSize: 2, highWaterMark: 3 };
+const options: MessageOptions = {
+  maxMessageSize: 1,
+  batchSize: 2,
+  highWaterMark: 3,
+  maxDescriptors: 4,
+};
 const server: Server = createServer({ ...options, pauseOnConnect: true }, (socket) => {
   const accepted: Socket = socket;
   accepted.on('message', (bytes, info) => {
@@ -33,6 +40,14 @@ for await (const batch of socket.batches({ memory: 'borrowed' })) {
   const one: MessageBatch = batch;
   const info: MessageInfo = one.info(0);
   const columns: Int32Array[] = [one.offsets, one.lengths, one.fullLengths, one.flags];
+  columns.push(one.descriptorCounts);
+  const taken: Descriptor[] = one.takeDescriptors(0);
+  const seen: readonly Descriptor[] = info.descriptors;
+  socket.sendDescriptors(
+    [...taken, ...seen, 0, { fd: 1 }] satisfies DescriptorLike[],
+    'x',
+    () => {},
+  );
   for (const message of one) message.readUInt8(info.fullLength + columns.length);
   one.release();
 }
@@ -44,6 +59,8 @@ socket.receiveInto(memory);
 for (const batch of new MessageRing(memory)) batch.length.toFixed();
 new seqpacket.Socket({ fd: 3 }).pause().resume().ref().unref().setTimeout(1);
 
+// @ts-expect-error text is no descriptor
+socket.sendDescriptors(['0'], 'x');
 // @ts-expect-error a number is no message
 socket.send(5);
 // @ts-expect-error there is no such memory

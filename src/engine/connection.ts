@@ -1,0 +1,175 @@
+/**
+ * EngineConnection: the engine's side of one connected socket, as far as streams and messages have it in common. It is what
+ * `net` calls a handle: made when a socket connects or is accepted, gone when it is destroyed.
+ *
+ * It extends AsyncResource so that everything the socket tells its user happens in the context in which the
+ * socket was made.
+ */
+import { AsyncResource } from 'node:async_hooks';
+import { errnoException } from '../errors';
+import { engine, flush, own, submit, type HandleOwner } from './engine';
+import { Ask } from './records';
+
+export const onConnect = Symbol('onConnect');
+export const onEnd = Symbol('onEnd');
+export const onReadError = Symbol('onReadError');
+export const onWriteError = Symbol('onWriteError');
+
+/** The socket, as its connection sees it. Symbols, because a socket's names belong to its users. */
+export interface ConnectionUser {
+  [onConnect](status: number): void;
+  [onEnd](): void;
+  /** Everything that came before it was told. */
+  [onReadError](status: number): void;
+  /** What had been taken to be sent failed, and nothing will be sent any more. */
+  [onWriteError](status: number): void;
+}
+
+export abstract class EngineConnection<User extends ConnectionUser>
+  extends AsyncResource
+  implements HandleOwner
+{
+  reading = false;
+  blocked = false;
+  unflushed = 0;
+  writeOutcome = 0;
+  settling = false;
+  bytesRead = 0;
+  bytesWritten = 0;
+
+  protected user: User | null = null;
+  protected shutdownCallback: ((status: number) => void) | null = null;
+  protected closedCallback: (() => void) | null = null;
+
+  protected constructor(
+    readonly handle: number,
+    resource: string,
+  ) {
+    super(resource);
+    own(handle, this);
+  }
+
+  /** From now on everything is told to `user`. */
+  serve(user: User): void {
+    this.user = user;
+  }
+
+  abstract get awaitsWrite(): boolean;
+
+  readStart(): void {
+    this.reading = true;
+    submit(this.handle, Ask.readStart, 0, 0);
+  }
+
+  readStop(): void {
+    this.reading = false;
+    submit(this.handle, Ask.readStop, 0, 0);
+  }
+
+  /** Half-close, behind everything sent so far. */
+  shutdown(callback: (status: number) => void): void {
+    this.shutdownCallback = callback;
+    submit(this.handle, Ask.shutdown, 0, 0);
+  }
+
+  /** `callback` runs when the descriptor is closed; nothing else is told from now on. */
+  close(callback: () => void): void {
+    this.closedCallback = callback;
+    this.user = null;
+    submit(this.handle, Ask.close, 0, 0);
+  }
+
+  setMaxDescriptors(most: number): void {
+    const status = engine().setMaxDescriptors(this.handle, most);
+    if (status < 0) throw errnoException(status, 'setsockopt');
+  }
+
+  setReferenced(referenced: boolean): void {
+    engine().setReferenced(this.handle, referenced);
+  }
+
+  setBusyPoll(microseconds: number): void {
+    engine().setBusyPoll(this.handle, microseconds);
+  }
+
+  /** Bytes that the kernel has not taken yet. */
+  pendingBytes(): number {
+    flush();
+    return engine().pendingBytes(this.handle);
+  }
+
+  onConnected(status: number): void {
+    if (this.user !== null) this.runInAsyncScope(connected, this.user, status);
+  }
+
+  onEnd(): void {
+    this.reading = false;
+    if (this.user !== null) this.runInAsyncScope(ended, this.user);
+  }
+
+  onReadError(status: number): void {
+    this.reading = false;
+    if (this.user !== null) this.runInAsyncScope(readFailed, this.user, status);
+  }
+
+  abstract onWritten(status: number): void;
+
+  onShutdown(status: number): void {
+    const callback = this.shutdownCallback;
+    this.shutdownCallback = null;
+    if (callback !== null && this.user !== null) this.runInAsyncScope(callback, undefined, status);
+  }
+
+  onClosed(): void {
+    const callback = this.closedCallback;
+    this.closedCallback = null;
+    if (callback !== null) this.runInAsyncScope(callback);
+  }
+
+  protected tellWriteError(status: number): void {
+    if (this.user !== null) this.runInAsyncScope(writeFailed, this.user, status);
+  }
+
+  // What only one kind of socket has is told by that kind; only listeners accept and drop.
+
+  onData(_offset: number, _length: number): void {
+    // A stream's.
+  }
+
+  onSlabData(_slab: number, _length: number): void {
+    // A stream's.
+  }
+
+  onTargetData(_length: number): void {
+    // A stream's.
+  }
+
+  onMessages(_first: number, _count: number): void {
+    // Those of a socket that keeps the boundaries of messages.
+  }
+
+  onDescriptors(_place: number, _count: number): void {
+    // Both have them, each in its way.
+  }
+
+  onAccepted(): void {
+    // A listener's.
+  }
+
+  onDropped(): void {
+    // A listener's.
+  }
+}
+
+function connected(this: ConnectionUser, status: number): void {
+  this[onConnect](status);
+}
+function ended(this: ConnectionUser): void {
+  this[onEnd]();
+}
+function readFailed(this: ConnectionUser, status: number): void {
+  this[onReadError](status);
+}
+function writeFailed(this: ConnectionUser, status: number): void {
+  this[onWriteError](status);
+}

@@ -1,0 +1,98 @@
+/** What comes beside the bytes of a message: descriptors, if its socket takes some. */
+import type { Descriptor } from '../descriptor';
+import { claimDescriptors, DescriptorQuota, type DescriptorLimits } from '../descriptor-quota';
+import { closeAll } from '../descriptor-sending';
+import { DESCRIPTORS_CAME, DESCRIPTORS_DROPPED } from '../engine/records';
+import { DESCRIPTOR_COUNTS, DESCRIPTOR_PLACES, FLAGS, received } from './memory';
+
+export class Ancillary {
+  /** How many descriptors came, whoever has them now. */
+  readonly descriptorCount: number;
+  /** More came than its user may have open. */
+  dropped = false;
+
+  constructor(
+    /** Those that nobody has taken; closed by `close`. */
+    readonly descriptors: Descriptor[],
+    private readonly receiver: AncillaryReceiver,
+  ) {
+    this.descriptorCount = descriptors.length;
+  }
+
+  /** They are the user's from here on, unless these are too many: then there are none, and the connection ends. */
+  admit(): void {
+    if (this.receiver.admits(this.descriptors)) return;
+    this.dropped = true;
+    this.close();
+  }
+
+  /** The same, and they are only the caller's. */
+  takeDescriptors(): Descriptor[] {
+    if (this.descriptors.length > 0) this.admit();
+    return this.descriptors.splice(0);
+  }
+
+  /** Closes what nobody has taken. */
+  close(): void {
+    closeAll(this.descriptors.splice(0));
+  }
+}
+
+/** By message; null for what had nothing beside it, and for messages none of which had. */
+export type AncillaryOfBatch = (Ancillary | null)[] | null;
+
+/** Takes what came out of the engine's tables, for one socket. */
+export class AncillaryReceiver {
+  private readonly quota: DescriptorQuota;
+  private failed = false;
+
+  constructor(
+    limits: DescriptorLimits,
+    /** The connection has to end, behind the messages that came. */
+    private readonly fail: (error: Error) => void,
+  ) {
+    this.quota = new DescriptorQuota(limits);
+  }
+
+  /** What came with the messages in these rows, while the batch of events lasts. */
+  take(first: number, count: number): AncillaryOfBatch {
+    let taken: AncillaryOfBatch = null;
+    for (let i = 0; i < count; ++i) {
+      const row = first + i;
+      if ((received[FLAGS + row] & DESCRIPTORS_CAME) === 0) continue;
+      const descriptors = claimDescriptors(
+        received[DESCRIPTOR_PLACES + row],
+        received[DESCRIPTOR_COUNTS + row],
+      );
+      taken ??= new Array<Ancillary | null>(count).fill(null);
+      taken[i] = new Ancillary(descriptors, this);
+    }
+    return taken;
+  }
+
+  admits(descriptors: readonly Descriptor[]): boolean {
+    if (this.failed) return false;
+    const refused = this.quota.admit(descriptors);
+    if (refused === null) return true;
+    this.failed = true;
+    this.fail(refused);
+    return false;
+  }
+
+  /** The engine has closed what came with one of the messages that it told. */
+  refused(status: number): void {
+    if (this.failed) return;
+    this.failed = true;
+    this.fail(this.quota.refusal(status));
+  }
+}
+
+/** Closes all that came with the messages from row `first` on: nobody will ever look at it. */
+export function dropAncillary(taken: AncillaryOfBatch, first: number): void {
+  taken?.forEach((ancillary, i) => {
+    if (ancillary === null) return;
+    ancillary.close();
+    const row = FLAGS + first + i;
+    received[row] = (received[row] & ~DESCRIPTORS_CAME) | DESCRIPTORS_DROPPED;
+  });
+}
