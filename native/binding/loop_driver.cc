@@ -14,12 +14,10 @@ namespace {
 constexpr int kRounds = 16;
 constexpr size_t kCompletionBudget = 1024;
 
-// After a busy batch more is likely to come at once: looking for it so long is cheaper than
-// sleeping and being woken.
-constexpr int64_t kAnticipation = 20'000;
-
-// The longest stretch of busy polling between two looks at timers.
+// The longest stretch of looking for events between two looks at libuv's other handles and timers:
+// where it is wished for, or there is a crowd; and where we only hope for an answer.
 constexpr int64_t kLongestStretch = 1'000'000;
+constexpr int64_t kLongestHope = 200'000;
 
 // So many events at once mean that more have arrived meanwhile: looking again is cheaper than
 // going through libuv.
@@ -84,44 +82,59 @@ void LoopDriver::OnPoll(uv_poll_t* poll, int /*status*/, int /*events*/) {
 
 int64_t LoopDriver::WishedPatience() const { return std::max(engine_->BusyPoll(), busy_poll_); }
 
+Anticipation* LoopDriver::Hope(size_t largest_batch) {
+  if (largest_batch < kLooksBusy) return &after_few_;
+  // In a crowd, looks that cost a system call take more than sleeping.
+  return engine_->LooksForFree() ? &after_many_ : nullptr;
+}
+
 void LoopDriver::Run() {
   engine_->SetAttended(true);
   const int64_t started = posix::MonotonicNow();
-  // A stretch of busy polling that goes on counts from the event before it.
+  // A stretch that goes on counts from the event before it.
   if (!std::exchange(stretching_, false)) last_event_ = started;
   bool stretched = false;
-  bool anticipating = false;
+  // Whom to tell what becomes of looking for more, and how long it may take.
+  Anticipation* hope = nullptr;
+  int64_t hoped = 0;
   int round = 0;
   size_t told = 0;
+  size_t largest_batch = 0;
   while (handle_ != nullptr) {
     const size_t completions = engine_->Collect();
+    int64_t now = posix::MonotonicNow();
     if (completions > 0) {
-      if (std::exchange(anticipating, false)) anticipation_.Hit();
+      if (hope != nullptr) std::exchange(hope, nullptr)->Hit(now - last_event_);
       if (!Dispatch(completions)) break;
+      last_event_ = now = posix::MonotonicNow();
     }
     // What was dispatched may have closed the last socket that wished for polling.
     int64_t patience = WishedPatience();
+    int64_t longest = kLongestStretch;
     if (patience == 0) {
       told += completions;
-      const bool more = engine_->HasWork() || completions >= kLooksBusy;
-      if (completions > 0 || more) ++round;
-      if (round >= kRounds || told >= kCompletionBudget) break;
-      if (more) continue;
-      if (!anticipating) {
-        if (told < kLooksBusy || !engine_->LooksForFree() || !anticipation_.Pays()) break;
-        anticipating = true;
-        last_event_ = posix::MonotonicNow();
+      largest_batch = std::max(largest_batch, completions);
+      if (engine_->HasWork() || completions >= kLooksBusy) {
+        if (++round >= kRounds || told >= kCompletionBudget) break;
+        continue;
       }
-      patience = kAnticipation;
+      if (hope == nullptr) {
+        hope = Hope(largest_batch);
+        hoped = hope == nullptr ? 0 : hope->Patience();
+        if (hoped == 0) {
+          hope = nullptr;
+          break;
+        }
+      }
+      patience = hoped;
+      if (hope == &after_few_) longest = kLongestHope;
     }
-    const int64_t now = posix::MonotonicNow();
-    if (completions > 0) last_event_ = now;
     if (now - last_event_ > patience || !engine_->KeepsAlive()) break;
-    stretched = now - started > kLongestStretch;
+    stretched = now - started > longest;
     if (stretched) break;
     Relax();
   }
-  if (anticipating) anticipation_.Miss();
+  if (hope != nullptr && !stretched) hope->Miss();
   if (handle_ == nullptr) return;
   engine_->SetAttended(false);
   stretching_ = stretched;

@@ -36,6 +36,8 @@ class LoopDriver {
   static void OnPoll(uv_poll_t* poll, int status, int events);
   // Nanoseconds that sockets wish to look for events before sleeping.
   [[nodiscard]] int64_t WishedPatience() const;
+  // What can be hoped for after batches of up to so many completions; null: nothing.
+  [[nodiscard]] Anticipation* Hope(size_t largest_batch);
   void Run();
   [[nodiscard]] bool Dispatch(size_t completions);
 
@@ -43,9 +45,12 @@ class LoopDriver {
   PollHandle* handle_ = nullptr;
   Callback dispatch_;
   int64_t busy_poll_ = 0;
-  // Busy polling was only interrupted, for the sake of timers.
+  // Looking for events was only interrupted, for the sake of timers.
   bool stretching_ = false;
-  Anticipation anticipation_;
+  // Measured, see docs/decisions/0007. The peer may have to be woken before it answers; with many
+  // sockets somebody is awake, and a wake-up would find more of them at once.
+  Anticipation after_few_{50'000, 25'000};
+  Anticipation after_many_{20'000, 50'000};
   int64_t last_event_ = 0;
   bool referenced_ = false;
 };

@@ -210,57 +210,66 @@ test('sockets that hold nothing do not burn', async (t) => {
   assert.deepEqual(lines, ['0']);
 });
 
-test('timers, immediates, files, processes, and TCP go on while it polls and while messages come', async (t) => {
-  const lines = await alone(t, async ({ net, require, say }) => {
-    const fs = require('node:fs') as typeof import('node:fs');
-    const tcp = require('node:net') as typeof import('node:net');
-    const { execFile } = require('node:child_process') as typeof import('node:child_process');
-    net.configure({ busyPoll: 1_000_000 });
-    const [one, other] = net.socketpair();
-    let messages = 0;
-    other.on('data', (chunk) => {
-      messages += 1;
-      other.write(chunk);
-    });
-    one.on('data', (chunk) => one.write(chunk));
-    one.write('x');
+for (const [busyPoll, how] of [
+  [1_000_000, 'while it polls and'],
+  [0, 'without polling,'],
+] as const) {
+  test(`timers, immediates, files, processes, and TCP go on ${how} while messages come`, async (t) => {
+    const lines = await alone(
+      t,
+      async ({ net, require, word, say }) => {
+        const fs = require('node:fs') as typeof import('node:fs');
+        const tcp = require('node:net') as typeof import('node:net');
+        const { execFile } = require('node:child_process') as typeof import('node:child_process');
+        net.configure({ busyPoll: Number(word) });
+        const [one, other] = net.socketpair();
+        let messages = 0;
+        other.on('data', (chunk) => {
+          messages += 1;
+          other.write(chunk);
+        });
+        one.on('data', (chunk) => one.write(chunk));
+        one.write('x');
 
-    const timers = new Promise<void>((resolve) => {
-      let ticks = 0;
-      const interval = setInterval(() => {
-        if ((ticks += 1) < 20) return;
-        clearInterval(interval);
-        resolve();
-      }, 5);
-    });
-    const immediates = new Promise<void>((resolve) => {
-      let turns = 0;
-      // eslint-disable-next-line @typescript-eslint/no-meaningless-void-operator -- programs under test do such things
-      const turn = (): void => void ((turns += 1) === 20 ? resolve() : setImmediate(turn));
-      turn();
-    });
-    const file = fs.promises.readFile('/proc/self/status');
-    const child = new Promise<void>((resolve, reject) =>
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- programs under test do such things
-      execFile('true', (error) => (error === null ? resolve() : reject(error))),
+        const timers = new Promise<void>((resolve) => {
+          let ticks = 0;
+          const interval = setInterval(() => {
+            if ((ticks += 1) < 20) return;
+            clearInterval(interval);
+            resolve();
+          }, 5);
+        });
+        const immediates = new Promise<void>((resolve) => {
+          let turns = 0;
+          // eslint-disable-next-line @typescript-eslint/no-meaningless-void-operator -- programs under test do such things
+          const turn = (): void => void ((turns += 1) === 20 ? resolve() : setImmediate(turn));
+          turn();
+        });
+        const file = fs.promises.readFile('/proc/self/status');
+        const child = new Promise<void>((resolve, reject) =>
+          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- programs under test do such things
+          execFile('true', (error) => (error === null ? resolve() : reject(error))),
+        );
+        const signal = new Promise<void>((resolve) => process.once('SIGUSR2', () => resolve()));
+        process.kill(process.pid, 'SIGUSR2');
+        const exchanged = new Promise<void>((resolve) => {
+          const server = tcp.createServer((peer) => peer.end('x'));
+          server.listen(0, '127.0.0.1', () => {
+            const { port } = server.address() as import('node:net').AddressInfo;
+            const client = tcp.connect(port, '127.0.0.1').resume();
+            client.on('close', () => server.close(() => resolve()));
+          });
+        });
+        await Promise.all([timers, immediates, file, child, signal, exchanged]);
+        say(messages);
+        one.destroy();
+        other.destroy();
+      },
+      { word: String(busyPoll) },
     );
-    const signal = new Promise<void>((resolve) => process.once('SIGUSR2', () => resolve()));
-    process.kill(process.pid, 'SIGUSR2');
-    const exchanged = new Promise<void>((resolve) => {
-      const server = tcp.createServer((peer) => peer.end('x'));
-      server.listen(0, '127.0.0.1', () => {
-        const { port } = server.address() as import('node:net').AddressInfo;
-        const client = tcp.connect(port, '127.0.0.1').resume();
-        client.on('close', () => server.close(() => resolve()));
-      });
-    });
-    await Promise.all([timers, immediates, file, child, signal, exchanged]);
-    say(messages);
-    one.destroy();
-    other.destroy();
+    assert.ok(Number(lines[0]) > 100, `${lines[0]} messages meanwhile`);
   });
-  assert.ok(Number(lines[0]) > 100, `${lines[0]} messages meanwhile`);
-});
+}
 
 test('timers keep their time while it polls', async (t) => {
   const lines = await alone(t, async ({ net, say, exchange }) => {
