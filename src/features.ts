@@ -3,6 +3,7 @@ import { NET_ABSTRACT_LENGTH } from './address';
 import { missingBecause, native } from './binding';
 import { chosenEngine, noUringBecause } from './engine/choice';
 import { engine, isAttached } from './engine/engine';
+import { registration } from './register/registration';
 
 export interface Feature {
   readonly available: boolean;
@@ -21,6 +22,19 @@ export interface Features {
   readonly abstractNames: Feature;
   /** How this Node's `net`, and so afunix by default, turns an abstract name into an address. */
   readonly abstractLength: 'exact' | 'padded';
+  /** Whether paths of `node:net` are served by afunix in this thread, and how. */
+  readonly register: RegisterFeature;
+}
+
+export interface RegisterFeature extends Feature {
+  /** What of `node:net` is ours. */
+  readonly replaced?: readonly string[];
+  /** The patterns of AFUNIX_REGISTER_PATHS; without, every path is served. */
+  readonly paths?: readonly string[];
+  /** Sockets of `net`'s that went to a path so far. */
+  readonly sockets?: number;
+  /** Servers of `net`'s that listened on a path so far. */
+  readonly servers?: number;
 }
 
 export interface Stats {
@@ -52,7 +66,18 @@ export function features(): Features {
         ? { available: true }
         : { available: false, reason: 'only Linux has them' },
     abstractLength: NET_ABSTRACT_LENGTH,
+    register: registerFeature(),
   };
+}
+
+function registerFeature(): RegisterFeature {
+  const registered = registration();
+  if (registered === undefined) {
+    return { available: false, reason: 'afunix/register has not been loaded in this thread' };
+  }
+  if (native === null) return { available: false, reason: registered.reason ?? missingBecause };
+  const { replaced, paths, sockets, servers } = registered;
+  return { available: true, replaced, sockets, servers, ...(paths === null ? {} : { paths }) };
 }
 
 function ioUring(): Feature {

@@ -22,6 +22,8 @@ export const kListener = Symbol('listener');
 export const kElsewhere = Symbol('elsewhere');
 export const kSocketType = Symbol('socket type');
 export const kSocketFor = Symbol('socket for');
+/** The server that users know: itself, or the one that it is behind. */
+export const kFace = Symbol('face');
 const kOpened = Symbol('opened');
 const kIsFull = Symbol('is full');
 export const kServerOptions = Symbol('options');
@@ -73,6 +75,10 @@ export class ServerMethods extends EventEmitter {
     return STREAM;
   }
 
+  get [kFace](): net.Server {
+    return this as unknown as net.Server;
+  }
+
   listen(...args: unknown[]): this {
     const { options, callback } = normalizeArguments(args);
     if (this[kListener] !== null) {
@@ -88,7 +94,7 @@ export class ServerMethods extends EventEmitter {
       throw error;
     }
     if (belongsToNet(options, this[kSocketType])) return this[kElsewhere](args);
-    listenTrace?.asyncStart.publish({ server: this, options });
+    listenTrace?.asyncStart.publish({ server: this[kFace], options });
     const { fd, path } = options as { fd?: number; path: string };
     const byDescriptor = typeof fd === 'number' && fd >= 0;
     if (!byDescriptor && isAbstract(path) && (options['readableAll'] || options['writableAll'])) {
@@ -96,7 +102,7 @@ export class ServerMethods extends EventEmitter {
       return this[kElsewhere](args);
     }
     if (callback !== null) this.once('listening', callback);
-    addAbortSignal(this, options['signal']);
+    addAbortSignal(this[kFace], options['signal']);
     const backlog = (options['backlog'] as number) || backlogOf(args) || DEFAULT_BACKLOG;
     const started = startEngine();
     if (started < 0) {
@@ -112,6 +118,7 @@ export class ServerMethods extends EventEmitter {
 
   /** Ports, hosts, what `net` refuses, and cluster workers, whose listeners their primary opens. */
   protected [kElsewhere](args: readonly unknown[]): this {
+    if (cluster.isWorker) beforeWorkerListens?.(this[kFace], args, this[kServerOptions]);
     listenAsNet(this, ServerMethods.prototype, this[kServerOptions], this._unref, args);
     return this;
   }
@@ -122,11 +129,11 @@ export class ServerMethods extends EventEmitter {
       const missing = path !== undefined && handle === ENOENT;
       const error = listenException(missing ? EACCES : handle, path);
       if (missing) error.cause = errnoException(handle, 'bind', path);
-      listenTrace?.error.publish({ server: this, error });
+      listenTrace?.error.publish({ server: this[kFace], error });
       process.nextTick(emitError, this, error);
       return;
     }
-    listenTrace?.asyncEnd.publish({ server: this });
+    listenTrace?.asyncEnd.publish({ server: this[kFace] });
     this[kListener] = new Listener(handle, this);
     this._connectionKey = `-1:${path ?? 'null'}:-1`;
     if (this._unref) this.unref();
@@ -271,11 +278,20 @@ export function initializeServer(server: ServerMethods, options: ServerOptions):
   server[kServerOptions] = options;
 }
 
+type WorkerListens = (server: net.Server, args: readonly unknown[], options: ServerOptions) => void;
+
+let beforeWorkerListens: WorkerListens | undefined;
+
+/** See cluster-worker.ts, which needs all of this file. */
+export function whenWorkerListens(prepare: WorkerListens): void {
+  beforeWorkerListens = prepare;
+}
+
 const ENOENT = -2;
 const EACCES = -13;
 
 /** Whether `net` has to do it, if only to refuse it. */
-function belongsToNet(options: LooseOptions, type: SocketType): boolean {
+export function belongsToNet(options: LooseOptions, type: SocketType): boolean {
   const { fd, port, path, exclusive } = options;
   if (options['_handle'] !== undefined || options['handle'] !== undefined) return true;
   if (cluster.isWorker && exclusive !== true && type === STREAM) return true;
@@ -309,7 +325,7 @@ export function listenerDescriptor(server: ServerMethods): number {
   return server[kListener]?.descriptor() ?? -1;
 }
 
-function addAbortSignal(server: ServerMethods, signal: unknown): void {
+function addAbortSignal(server: net.Server, signal: unknown): void {
   if (signal === undefined) return;
   if (!(signal instanceof AbortSignal)) {
     // Throws what `net` throws; a look-alike that it takes is good enough for us.

@@ -7,6 +7,7 @@ import net from 'node:net';
 import { checkBusyPoll } from '../busy-poll';
 import { checkDescriptorLimits } from '../descriptor-quota';
 import type { Socket } from '../socket/socket';
+import './cluster-worker';
 import { initializeServer, ServerMethods } from './methods';
 import type { ServerListenOptions, ServerOptions } from './options';
 

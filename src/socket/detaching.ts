@@ -3,7 +3,8 @@ import nodeNet from 'node:net';
 import { Descriptor } from '../descriptor';
 import { engine, flush, takeUntold } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
-import { kConnection, type SocketMethods } from './methods';
+import { openAsNet } from '../net-twin';
+import { kConnection, onReadableEnd, SocketMethods } from './methods';
 
 export interface Detached {
   /** The connection's, still open; whoever has it closes it. */
@@ -14,16 +15,23 @@ export interface Detached {
 
 /** The method of Socket: afterwards it is destroyed, without an end for the peer. */
 export function detach(this: SocketMethods): Detached {
-  const connection = this[kConnection];
-  if (connection === null || this.connecting) {
+  const detached = release(this);
+  this.destroy();
+  return detached;
+}
+
+/** Takes the connection out of the engine. What is left of it there goes when it is closed. */
+function release(socket: SocketMethods): Detached {
+  const connection = socket[kConnection];
+  if (connection === null || socket.connecting) {
     throw codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed');
   }
   flush();
-  if (this.writableLength > 0 || connection.blocked || this.writableEnded) {
+  if (socket.writableLength > 0 || connection.blocked || socket.writableEnded) {
     throw codedError(
       Error,
       'ERR_AFUNIX_PENDING_WRITES',
-      `${this.writableLength} bytes have not been taken by the kernel, or the socket was ended: detach() before end(), in a write's callback or on 'drain'`,
+      `${socket.writableLength} bytes have not been taken by the kernel, or the socket was ended: detach() before end(), in a write's callback or on 'drain'`,
     );
   }
   connection.readStop();
@@ -32,8 +40,7 @@ export function detach(this: SocketMethods): Detached {
   if (fd < 0) throw errnoException(fd, 'detach');
   const unread = Buffer.alloc(engine().unread(new Uint8Array(0)));
   if (unread.length > 0) engine().unread(unread);
-  const head = Buffer.concat([...takeBuffered(this), ...takeUntold(connection.handle), unread]);
-  this.destroy();
+  const head = Buffer.concat([...takeBuffered(socket), ...takeUntold(connection.handle), unread]);
   return { descriptor: new Descriptor(fd), head };
 }
 
@@ -62,4 +69,24 @@ export function toNetSocket(
   });
   if (head.length > 0) socket.unshift(head);
   return socket;
+}
+
+/** The socket itself becomes one of `net`'s, if it has a connection, which goes on where it was. */
+export function becomeNetSocket(socket: SocketMethods): void {
+  const connection = socket[kConnection];
+  if (connection === null || socket.connecting) return;
+  const { server, _server, allowHalfOpen, readableFlowing } = socket;
+  const { descriptor, head } = release(socket);
+  connection.close(() => undefined);
+  socket[kConnection] = null;
+  socket.off('end', onReadableEnd);
+  openAsNet(socket, SocketMethods.prototype, {
+    allowHalfOpen,
+    fd: descriptor.take(),
+    // It may be on its way to another process, which shall get the next bytes.
+    manualStart: true,
+  } as nodeNet.SocketConstructorOpts);
+  Object.assign(socket, { server, _server });
+  if (head.length > 0) socket.unshift(head);
+  if (readableFlowing === true) socket.resume();
 }

@@ -177,12 +177,13 @@ export class SocketMethods extends Duplex implements StreamUser {
 
   override read(size?: number): unknown {
     this[kReadOn]();
-    return super.read(size);
+    return Duplex.prototype.read.call(this, size);
   }
 
   override resume(): this {
     this[kReadOn]();
-    return super.resume();
+    Duplex.prototype.resume.call(this);
+    return this;
   }
 
   override pause(): this {
@@ -190,7 +191,8 @@ export class SocketMethods extends Duplex implements StreamUser {
     if (this[kUserBuffer] !== null && !this.connecting && connection?.reading === true) {
       connection.readStop();
     }
-    return super.pause();
+    Duplex.prototype.pause.call(this);
+    return this;
   }
 
   private [kReadOn](): void {
@@ -255,7 +257,7 @@ export class SocketMethods extends Duplex implements StreamUser {
     if (callback === undefined && typeof encoding !== 'function') {
       if (this[kWriteShort](chunk, encoding)) return true;
     }
-    return super.write(chunk, encoding as BufferEncoding, callback);
+    return Duplex.prototype.write.call(this, chunk, encoding as BufferEncoding, callback);
   }
 
   /**
@@ -290,7 +292,7 @@ export class SocketMethods extends Duplex implements StreamUser {
 
   // `net.Socket` has one of its own, which libraries look for and patch.
   override end(data?: unknown, encoding?: unknown, callback?: unknown): this {
-    return Reflect.apply(super.end as (...forwarded: unknown[]) => this, this, [
+    return Reflect.apply(Duplex.prototype.end as (...forwarded: unknown[]) => this, this, [
       data,
       encoding,
       callback,

@@ -188,6 +188,20 @@ function initialize(
   socket._server = null;
 }
 
+/** Makes a socket of ours out of one of `net`'s that has no connection; its stream goes on. */
+export function becomeSocket(
+  theirs: net.Socket,
+  options: SocketOptions,
+  netEndListener: () => void,
+): void {
+  Object.setPrototypeOf(theirs, SocketMethods.prototype);
+  const socket = theirs as unknown as SocketMethods;
+  initialize(socket, options, UserBuffer.from(options.onread));
+  if (!socket.listeners('end').includes(netEndListener)) return;
+  socket.off('end', netEndListener);
+  socket.prependListener('end', onReadableEnd);
+}
+
 /** The static method of Socket. */
 function from(
   given: number | Descriptor | Detached,

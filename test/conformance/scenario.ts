@@ -8,7 +8,8 @@
  * the order between the two is the kernel's business and is not compared.
  *
  * AFUNIX_CONFORMANCE=net performs over `node:net` twice, which shows whether a scenario is
- * deterministic before anything is asked of `afunix`.
+ * deterministic before anything is asked of `afunix`. AFUNIX_CONFORMANCE=register has `node:net` as `afunix/register` makes it
+ * in the place of `afunix`: it is loaded, and takes only the paths of that performance.
  */
 import assert from 'node:assert/strict';
 import type { EventEmitter } from 'node:events';
@@ -22,7 +23,7 @@ import { setImmediate as immediate, setTimeout as delay } from 'node:timers/prom
 import { inspect, isDeepStrictEqual } from 'node:util';
 
 export type Net = typeof import('node:net');
-export type Implementation = 'node:net' | 'afunix';
+export type Implementation = 'node:net' | 'afunix' | 'registered';
 export type Family = 'pathname' | 'abstract';
 
 /** Everything a scenario may touch; whatever it borrows from here is given back afterwards. */
@@ -86,18 +87,26 @@ export function scenario(
   for (const family of families) {
     const title = families.length > 1 ? `${name} (${family})` : name;
     test(title, async () => {
-      const [first, second] = implementations();
-      const expected = await perform(first, family, run, options);
+      const expected = await perform('node:net', family, run, options);
       const actual = await perform(second, family, run, options);
       compare(expected, actual);
     });
   }
 }
 
-function implementations(): [Implementation, Implementation] {
-  return process.env['AFUNIX_CONFORMANCE'] === 'net'
-    ? ['node:net', 'node:net']
-    : ['node:net', 'afunix'];
+const second: Implementation =
+  ({ net: 'node:net', register: 'registered' } as const)[process.env['AFUNIX_CONFORMANCE'] ?? ''] ??
+  'afunix';
+
+/** Paths of performances over what `afunix/register` makes of `net` have this in their names. */
+const MARK = 'reg';
+
+if (second === 'registered') {
+  process.env['AFUNIX_REGISTER_PATHS'] = `**/afu-${MARK}-*/**:@afunix-test-${MARK}-**`;
+  load('afunix/register');
+  // Child processes have it, too.
+  process.env['NODE_OPTIONS'] =
+    `${process.env['NODE_OPTIONS'] ?? ''} --require ${load.resolve('afunix/register')}`;
 }
 
 async function perform(
@@ -106,7 +115,7 @@ async function perform(
   run: (stage: Stage) => Promise<void>,
   options: ScenarioOptions,
 ): Promise<Performance> {
-  const net = load(implementation) as Net;
+  const net = load(implementation === 'afunix' ? implementation : 'node:net') as Net;
   if (implementation === 'afunix')
     assert.notEqual(net.Socket, (load('node:net') as Net).Socket, 'nothing to compare');
   await warmUp(implementation, net);
@@ -153,22 +162,23 @@ function createStage(
     return earlier === 0 ? `<${kind}>` : `<${kind} ${earlier + 1}>`;
   };
   const simplify = (value: unknown): unknown => simplified(value, labels, addresses);
+  const mark = implementation === 'registered' ? `${MARK}-` : '';
 
   const stage: Stage = {
     net,
     implementation,
     family,
-    specifier: implementation === 'node:net' ? implementation : load.resolve(implementation),
+    specifier: implementation === 'afunix' ? load.resolve(implementation) : 'node:net',
     address: () => (family === 'abstract' ? stage.abstract() : stage.path()),
     path() {
-      const directory = mkdtempSync(join(tmpdir(), 'afu-'));
+      const directory = mkdtempSync(join(tmpdir(), `afu-${mark}`));
       cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
       const path = join(directory, 's');
       addresses.set(path, named('path'));
       return path;
     },
     abstract() {
-      const name = `\0afunix-test-${process.pid}-${(abstractNames += 1)}`;
+      const name = `\0afunix-test-${mark}${process.pid}-${(abstractNames += 1)}`;
       addresses.set(name, named('abstract'));
       return name;
     },
@@ -277,7 +287,8 @@ async function warmUp(implementation: Implementation, net: Net): Promise<void> {
   const ignore = (): void => undefined;
   process.on('SIGUSR2', ignore);
   process.off('SIGUSR2', ignore);
-  const name = `\0afunix-test-${process.pid}-warm-up-${implementation}`;
+  const mark = implementation === 'registered' ? `${MARK}-` : '';
+  const name = `\0afunix-test-${mark}${process.pid}-warm-up`;
   await new Promise<void>((resolve, reject) => {
     const server = net.createServer((peer) => peer.end('x'));
     server.on('error', reject);

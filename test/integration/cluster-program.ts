@@ -1,4 +1,4 @@
-/** A cluster of two workers on one path: `cluster-program.js <implementation> <path>`; tells what each worker's server is. */
+/** A cluster of two workers on one path: `cluster-program.js <implementation> <path>`; tells whose each worker's server is, and its sockets. */
 import cluster from 'node:cluster';
 import nodeNet from 'node:net';
 
@@ -18,7 +18,10 @@ if (cluster.isPrimary) {
     });
   }
 } else {
-  const server = net.createServer((socket) => socket.end('hello'));
+  const server = net.createServer((socket) => {
+    process.send?.('detach' in socket ? 'socket of ours' : "socket of net's");
+    socket.end('hello');
+  });
   server.listen(path, () => {
     process.send?.(Object.getPrototypeOf(server) === nodeNet.Server.prototype ? 'net' : 'own');
   });

@@ -121,17 +121,29 @@ test('what goes to a port is a genuine socket or server of net', async (t) => {
 });
 
 test(
-  'the listeners of cluster workers are those of net, and work',
-  { timeout: 30_000 },
+  'the listeners of cluster workers are those of net, their connections ours',
+  { timeout: 60_000 },
   async (t) => {
-    for (const [name] of both) {
-      const to = address(t);
-      const child = fork(path.join(__dirname, 'cluster-program.js'), [name, to]);
+    const variants = [
+      ['node:net', 'rr', [], "socket of net's"],
+      ['afunix', 'rr', [], 'socket of ours'],
+      ['afunix', 'none', [], 'socket of ours'],
+      ['node:net', 'rr', ['--require', 'afunix/register'], 'socket of ours'],
+      ['node:net', 'none', ['--require', 'afunix/register'], 'socket of ours'],
+    ] as const;
+    for (const [name, policy, execArgv, whose] of variants) {
+      const child = fork(path.join(__dirname, 'cluster-program.js'), [name, address(t)], {
+        cwd: root,
+        execArgv: [...execArgv],
+        env: { ...process.env, NODE_CLUSTER_SCHED_POLICY: policy },
+      });
       t.after(() => child.kill('SIGKILL'));
       const told: unknown[] = [];
       child.on('message', (message) => void told.push(message));
       await happens(child, 'exit');
-      assert.deepEqual(told, [{ whose: 'net' }, { whose: 'net' }, { text: 'hello' }], name);
+      const expected = [{ whose: 'net' }, { whose: 'net' }, { whose }, { text: 'hello' }];
+      const sorted = (values: unknown[]): string[] => values.map((v) => JSON.stringify(v)).sort();
+      assert.deepEqual(sorted(told), sorted(expected), `${name}, ${policy}, ${execArgv.join(' ')}`);
     }
   },
 );

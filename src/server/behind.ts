@@ -1,0 +1,144 @@
+/**
+ * A listener of ours behind a genuine `net.Server`: `http.Server` and whatever else derives from it. To the server it is the handle that it
+ * keeps in `_handle`, so that address(), listening, ref(), close() and what subclasses make of them are its own.
+ */
+import net from 'node:net';
+import { isAbstract } from '../address';
+import { normalizeArguments } from '../arguments';
+import { STREAM } from '../binding';
+import { Descriptor } from '../descriptor';
+import { engine } from '../engine/engine';
+import { listenException } from '../errors';
+import type { Accepted } from './listener';
+import {
+  belongsToNet,
+  initializeServer,
+  kFace,
+  kListener,
+  kSocketFor,
+  ServerMethods,
+  type AcceptedSocket,
+} from './methods';
+import type { ServerOptions } from './options';
+
+/** The fields of `net.Server` that concern its listener, and the handle. */
+export interface Face extends net.Server {
+  _connections: number;
+  _connectionKey?: string;
+  _pipeName?: string;
+  _unref?: boolean;
+  _handle: object | null;
+  allowHalfOpen?: boolean;
+  pauseOnConnect?: boolean;
+  highWaterMark?: number;
+}
+
+/** What is looked at for each connection, when it comes. */
+const SHARED = [
+  '_connections',
+  'maxConnections',
+  'allowHalfOpen',
+  'pauseOnConnect',
+  'highWaterMark',
+] as const;
+
+/** libuv's pipe, of which we need no more than these. */
+interface Pipe {
+  close(callback?: () => void): void;
+  ref(): void;
+  unref(): void;
+}
+
+interface NetInternals {
+  /** A handle that owns `fd` and does not listen yet; a negative errno otherwise. */
+  _createServerHandle(address: null, port: 0, addressType: -1, fd: number): Pipe | number;
+}
+
+/** Listens, accepts, and lets `face` have all of it. */
+export class ServerBehind extends ServerMethods {
+  constructor(
+    private readonly face: Face,
+    options: ServerOptions,
+  ) {
+    super();
+    initializeServer(this, options);
+    for (const name of SHARED) {
+      Object.defineProperty(this, name, {
+        get: () => face[name],
+        set: (value: never) => (face[name] = value),
+      });
+    }
+  }
+
+  override get [kFace](): net.Server {
+    return this.face;
+  }
+
+  protected override [kSocketFor](connection: Accepted): AcceptedSocket {
+    const socket = super[kSocketFor](connection);
+    // What it needs of its server, both kinds have.
+    return Object.assign(socket, { server: this.face, _server: this.face });
+  }
+
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    // Whether all connections are gone is for the server in front to say.
+    return event === 'close' ? false : this.face.emit(event, ...args);
+  }
+}
+
+/**
+ * Makes `server` listen as `args` say, on a listener of ours. False, and nothing has happened, if `net` has to do it.
+ * `server` stays what it is; its sockets are `afunix.Socket`s.
+ */
+export function listenBehind(
+  server: net.Server,
+  args: readonly unknown[],
+  options: ServerOptions = {},
+): boolean {
+  const face = server as Face;
+  const { options: listenOptions, callback } = normalizeArguments(args);
+  if (face._handle !== null || belongsToNet(listenOptions, STREAM)) return false;
+  // It has the right error for that.
+  const widened = Boolean(listenOptions['readableAll']) || Boolean(listenOptions['writableAll']);
+  if (widened && isAbstract(listenOptions['path'] as string)) return false;
+  const behind = new ServerBehind(face, options);
+  if (face._unref === true) behind.unref();
+  if (callback !== null) server.once('listening', callback);
+  behind.listen(...args.filter((argument) => typeof argument !== 'function'));
+  if (behind._pipeName !== undefined) face._pipeName = behind._pipeName;
+  const listener = behind[kListener];
+  // Failed: 'error' comes on the next tick.
+  if (listener === null) return true;
+  const handle = handleFor(behind, listener.descriptor());
+  if (typeof handle === 'number') {
+    behind.close();
+    const error = listenException(handle, behind._pipeName);
+    process.nextTick(() => server.emit('error', error));
+    return true;
+  }
+  const { _connectionKey } = behind;
+  if (_connectionKey !== undefined) face._connectionKey = _connectionKey;
+  face._handle = handle;
+  return true;
+}
+
+/**
+ * What the server in front takes for its handle: one of libuv's on a copy of our descriptor, so that it can be sent to another process. It never
+ * listens itself. A negative errno if there is no descriptor left.
+ */
+function handleFor(behind: ServerBehind, listening: number): object | number {
+  const copy = engine().duplicate(listening);
+  if (copy < 0) return copy;
+  const fd = new Descriptor(copy).take();
+  const handle = (net as unknown as NetInternals)._createServerHandle(null, 0, -1, fd);
+  if (typeof handle === 'number') return handle;
+  const close = handle.close.bind(handle);
+  return Object.assign(handle, {
+    close(callback?: () => void): void {
+      behind.close();
+      close(callback);
+    },
+    ref: () => behind.ref(),
+    unref: () => behind.unref(),
+  });
+}
