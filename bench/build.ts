@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import * as path from 'node:path';
 
-import { packageRoot } from './environment.js';
+import { packageRoot } from './places.js';
 
 interface Build {
   /** The name of the program below `.build/bench/programs`. */

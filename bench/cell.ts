@@ -4,11 +4,9 @@ import * as path from 'node:path';
 import { Child } from './child.js';
 import type { Contender, Endpoint } from './contenders/contender.js';
 import type { Placement } from './cpu-placement.js';
+import type { Inspection } from './inspection.js';
 import { watchProcesses } from './watch.js';
 import type { Metrics, OpenRequest, Pair, Settings, Workload } from './workloads/workload.js';
-
-/** Time for starting, connecting, verifying and finishing, beside what is measured. */
-const ALLOWANCE_SECONDS = 20;
 
 export interface CellResult {
   metrics: Metrics;
@@ -21,6 +19,10 @@ export interface CellRequest {
   settings: Settings;
   placement: Placement;
   directory: string;
+  /** Seconds for starting, connecting, verifying and finishing, beside what is measured. */
+  patience: number;
+  /** Looks closely instead of timing. */
+  inspection?: Inspection;
   signal: AbortSignal;
 }
 
@@ -29,7 +31,8 @@ export interface CellRequest {
  * either of them fails, ends or stalls; both are gone when the promise settles.
  */
 export async function runCell(request: CellRequest): Promise<CellResult> {
-  const { workload, contender, settings, placement, directory, signal } = request;
+  const { workload, contender, settings, placement, directory, signal, patience, inspection } =
+    request;
   const pinned = 'reason' in placement ? undefined : placement;
   const launch = contender.launch(workload.nodeOptions ?? []);
   const server = new Child('server', launch, pinned?.server);
@@ -40,7 +43,7 @@ export async function runCell(request: CellRequest): Promise<CellResult> {
     void server.kill(reason);
     void client.kill(reason);
   }
-  const seconds = ALLOWANCE_SECONDS + settings.warmUp + workload.secondsNeeded(settings);
+  const seconds = patience + settings.warmUp + workload.secondsNeeded(settings);
   const deadline = setTimeout(() => {
     const waiting = [...server.waitingFor(), ...client.waitingFor()].join(' and ') || 'its timer';
     stop(`no result after ${seconds} s, still waiting for ${waiting}`);
@@ -64,7 +67,7 @@ export async function runCell(request: CellRequest): Promise<CellResult> {
       role: 'server',
     } satisfies OpenRequest);
     await client.call('open', { ...common, role: 'client', endpoint } satisfies OpenRequest);
-    const metrics = await workload.measure(pairOf(server, client), settings);
+    const metrics = await workload.measure(pairOf(server, client, inspection), settings);
     const counters = {
       server: await server.call('counters'),
       client: await client.call('counters'),
@@ -78,7 +81,7 @@ export async function runCell(request: CellRequest): Promise<CellResult> {
   }
 }
 
-function pairOf(server: Child, client: Child): Pair {
+function pairOf(server: Child, client: Child, inspection?: Inspection): Pair {
   return {
     server,
     client,
@@ -90,6 +93,11 @@ function pairOf(server: Child, client: Child): Pair {
         clearTimeout(timer),
       );
     },
-    watch: (measured) => watchProcesses({ server: server.pid, client: client.pid }, measured),
+    watch: async (measured) => {
+      if (inspection) {
+        return { totals: await inspection.watch(server, client, measured), shares: {} };
+      }
+      return watchProcesses({ server: server.pid, client: client.pid }, measured);
+    },
   };
 }

@@ -87,6 +87,11 @@ export class Child {
     }) as Promise<T>;
   }
 
+  /** Whether this process can tell what it allocates. */
+  get isNode(): boolean {
+    return this.launch.node ?? false;
+  }
+
   get pid(): number | undefined {
     return this.process.pid;
   }

@@ -1,68 +1,30 @@
 #!/usr/bin/env node
-import { contenders } from './contenders/index.js';
-import { help, parseOptions, UsageError } from './options.js';
-import { renderFooter, renderHeader, renderTable } from './report.js';
-import { saveResults, type Cell } from './results.js';
-import { runAll } from './runner.js';
-import { formatValue } from './units.js';
-import { workloadById, workloads } from './workloads/index.js';
+import { compare, compareHelp } from './commands/compare.js';
+import { list, listHelp } from './commands/list.js';
+import { report, reportHelp } from './commands/report.js';
+import { run } from './commands/run.js';
+import { runHelp } from './options.js';
+import { unknown, UsageError } from './usage.js';
 
-async function main(): Promise<number> {
-  const options = parseOptions(process.argv.slice(2));
-  if (options.help) return print(help);
-  if (options.list) return print(listing());
+type Command = (args: string[]) => number | Promise<number>;
+const commands: Record<string, Command> = { run, list, compare, report };
 
-  const results = await runAll(options, abortOnSignal(), showProgress);
-  const file = saveResults(results, options.json);
-  print(`\n${renderHeader(results)}\n`);
-  if (results.cells.length > 0) print(renderTable(results, options.workloads));
-  print(`${renderFooter(results)}\n\nRaw results: ${file}`);
-  const measured = results.cells.filter((cell) => 'metrics' in cell).length;
-  return results.complete && measured > 0 && measured === results.cells.length ? 0 : 1;
+/** Without a command's name it is `run`: options alone are enough. */
+async function main([first = '--', ...rest]: string[]): Promise<number> {
+  if (first === '--list') return list(rest);
+  if (first === '--help' || first === '-h' || first === 'help') return help();
+  if (first.startsWith('-')) return run(first === '--' ? rest : [first, ...rest]);
+  const command = commands[first];
+  if (!command) throw unknown('command', first, Object.keys(commands));
+  return command(rest);
 }
 
-/** The first Ctrl-C stops the run and keeps what it has; the second one does not wait. */
-function abortOnSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(130);
-      controller.abort();
-    });
-  }
-  return controller.signal;
-}
-
-function showProgress(cell: Cell, done: number, total: number): void {
-  const { headline } = workloadById(cell.workload).rows[0];
-  const outcome =
-    'error' in cell
-      ? `failed: ${cell.error}`
-      : formatValue(cell.metrics[headline.metric] ?? NaN, headline.unit);
-  process.stderr.write(
-    `${done}/${total} round ${cell.round} ${cell.workload} ${cell.contender}: ${outcome}\n`,
-  );
-}
-
-function listing(): string {
-  const nameWidth = Math.max(...[...workloads, ...contenders].map(({ id }) => id.length)) + 2;
-  const line = (id: string, text: string): string => `  ${id.padEnd(nameWidth)}${text}`;
-  return [
-    'Workloads:',
-    ...workloads.map(({ id, description }) => line(id, description)),
-    'Contenders:',
-    ...contenders.map(({ id, title, onRequest }) =>
-      line(id, onRequest ? `${title} (with --all)` : title),
-    ),
-  ].join('\n');
-}
-
-function print(text: string): 0 {
-  process.stdout.write(`${text}\n`);
+function help(): number {
+  process.stdout.write([runHelp, listHelp, compareHelp, reportHelp].join('\n'));
   return 0;
 }
 
-main().then(
+main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code;
   },

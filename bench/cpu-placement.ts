@@ -1,18 +1,24 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
+/** Where the two processes of a cell run: each on a core of its own, both on one, or anywhere. */
+export type Cores = 'different' | 'same' | 'any';
+export const CORES: readonly Cores[] = ['different', 'same', 'any'];
+
 /** The cores that the two processes of a cell are pinned to, or why they are not pinned. */
 export type Placement = { server: number; client: number; siblings: boolean } | { reason: string };
 
-/** Picks two allowed cores, of different physical cores where there are such. */
-export function choosePlacement(): Placement {
+/** Picks allowed cores; for different ones, of different physical cores where there are such. */
+export function choosePlacement(cores: Cores = 'different'): Placement {
+  if (cores === 'any') return { reason: 'as was asked for (--cores any)' };
   const allowed = allowedCpus();
   const [server] = allowed;
-  if (server === undefined || allowed.length < 2)
+  if (server === undefined || (cores === 'different' && allowed.length < 2))
     return { reason: 'fewer than two cores to run on' };
   if (spawnSync('taskset', ['-c', String(server), 'true']).status !== 0) {
     return { reason: 'the taskset command is not there or does not work' };
   }
+  if (cores === 'same') return { server, client: server, siblings: false };
   const siblings = siblingsOf(server);
   const apart = allowed.find((cpu) => cpu !== server && !siblings.includes(cpu));
   return { server, client: apart ?? allowed[1], siblings: apart === undefined };

@@ -1,7 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
+
+import { cgroupLimits, type CgroupLimits } from './cgroup.js';
+import { afunixRoot, isCheckout, packageRoot } from './places.js';
+import { readText } from './text-file.js';
 
 /** Everything about the machine and the build that a number depends on and that can be read. */
 export interface Environment {
@@ -9,11 +13,21 @@ export interface Environment {
   cores: number;
   memory: number;
   governor?: string;
+  /** Whether the clock rate may rise above the nominal one. */
+  turbo?: string;
   virtualisation?: string;
+  /** What the kernel does about each flaw of the processor. */
+  mitigations: Record<string, string>;
+  cgroup: CgroupLimits;
+  /** What the kernel was started with, where that is about measuring: isolcpus, mitigations, ... */
+  bootOptions: string[];
+  /** Bytes; the kernel's defaults for what a socket may hold. */
+  socketBuffers: Record<string, number>;
   kernel: string;
   platform: string;
   node: string;
   v8?: string;
+  afunix: string;
   libuv?: string;
   commit: string;
   /** AFUNIX_* and NODE_OPTIONS, which change what is measured. */
@@ -27,9 +41,6 @@ export interface MachineLoad {
   stolenSeconds?: number;
 }
 
-/** The package: two folders above the compiled file. */
-export const packageRoot = path.resolve(__dirname, '../..');
-
 export function describeEnvironment(): Environment {
   const variables = Object.entries(process.env).filter(
     ([name, value]) =>
@@ -40,11 +51,19 @@ export function describeEnvironment(): Environment {
     cores: os.availableParallelism(),
     memory: os.totalmem(),
     governor: readText('/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor'),
+    turbo: turbo(),
     virtualisation: virtualisation(),
+    mitigations: mitigations(),
+    cgroup: cgroupLimits(),
+    bootOptions: (readText('/proc/cmdline') ?? '')
+      .split(' ')
+      .filter((option) => CONCERNS.test(option)),
+    socketBuffers: socketBuffers(),
     kernel: `${os.type()} ${os.release()}`,
     platform: `${process.platform}-${process.arch}`,
     node: process.versions.node,
     v8: process.versions.v8,
+    afunix: afunixVersion(),
     libuv: process.versions.uv,
     commit: commit(),
     variables: Object.fromEntries(variables),
@@ -60,8 +79,47 @@ export function measureLoad(): MachineLoad {
   };
 }
 
+/** Boot options that change what is measured. */
+const CONCERNS =
+  /^(isolcpus|nohz_full|rcu_nocbs|mitigations|idle|intel_pstate|amd_pstate|nosmt|spec)/;
+
+function turbo(): string | undefined {
+  const boost = readText('/sys/devices/system/cpu/cpufreq/boost');
+  const noTurbo = readText('/sys/devices/system/cpu/intel_pstate/no_turbo');
+  if (boost === undefined && noTurbo === undefined) return undefined;
+  return boost === '1' || noTurbo === '0' ? 'on' : 'off';
+}
+
+function mitigations(): Record<string, string> {
+  const folder = '/sys/devices/system/cpu/vulnerabilities';
+  try {
+    return Object.fromEntries(
+      readdirSync(folder).flatMap((name) => {
+        const state = readText(path.join(folder, name));
+        return state === undefined || state === 'Not affected' ? [] : [[name, state]];
+      }),
+    );
+  } catch {
+    return {};
+  }
+}
+
+function socketBuffers(): Record<string, number> {
+  const names = ['rmem_default', 'wmem_default', 'somaxconn'];
+  return Object.fromEntries(
+    names.map((name) => [name, Number(readText(`/proc/sys/net/core/${name}`))]),
+  );
+}
+
+function afunixVersion(): string {
+  const manifest = readText(path.join(afunixRoot, 'package.json'));
+  return manifest === undefined ? 'unknown' : (JSON.parse(manifest) as { version: string }).version;
+}
+
 /** Short hash of the checkout, marked when files differ from it; only ever reads. */
 function commit(): string {
+  // Of whatever repository an installed package lies in, the commit would say nothing.
+  if (!isCheckout) return `afunix-${afunixVersion()}`;
   try {
     const hash = git('rev-parse', '--short', 'HEAD');
     return git('status', '--porcelain', '--untracked-files=no') ? `${hash}-modified` : hash;
@@ -85,12 +143,4 @@ function virtualisation(): string | undefined {
   }
   const maker = readText('/sys/class/dmi/id/sys_vendor');
   return maker ? `virtual machine (${maker})` : 'virtual machine';
-}
-
-function readText(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8').trim() || undefined;
-  } catch {
-    return undefined;
-  }
 }

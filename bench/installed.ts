@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import * as path from 'node:path';
 
-import { packageRoot } from './environment.js';
+import { packageRoot } from './places.js';
 
 /** Packages that only the benchmark can use, and only if somebody has put them there. */
 const FOLDER = '.cache/bench';

@@ -20,7 +20,12 @@ export class Latency {
   }
 
   record(startedAt: number): void {
-    this.histogram.record(Math.max(1, Math.round((performance.now() - startedAt) * 1e6)));
+    this.add((performance.now() - startedAt) * 1e6);
+  }
+
+  /** A time that somebody else has measured. */
+  add(nanoseconds: number): void {
+    this.histogram.record(Math.max(1, Math.round(nanoseconds)));
   }
 
   reset(): void {

@@ -3,6 +3,8 @@ import * as path from 'node:path';
 /** How a process of a contender is started, and asked for something. */
 export interface Launch {
   readonly command: readonly string[];
+  /** Whether it is Node, which can tell what it allocates. */
+  readonly node?: boolean;
   /** The line on its standard input that asks for `command`. It answers with a line of JSON. */
   request(id: number, command: string, argument: unknown): string;
 }
@@ -19,5 +21,5 @@ export function launchWorker(...runtime: string[]): Launch {
 
 /** The worker under this Node. */
 export function launchNode(nodeOptions: readonly string[]): Launch {
-  return launchWorker(process.execPath, '--expose-gc', ...nodeOptions);
+  return { ...launchWorker(process.execPath, '--expose-gc', ...nodeOptions), node: true };
 }

@@ -1,134 +1,130 @@
 import { randomInt } from 'node:crypto';
-import { parseArgs } from 'node:util';
 
-import { contenders } from './contenders/index.js';
-import { nearest } from './nearest.js';
-import { workloads } from './workloads/index.js';
-import type { Workload } from './workloads/workload.js';
+import { CORES, type Cores } from './cpu-placement.js';
+import { presetById } from './presets/index.js';
+import type { Preset } from './presets/preset.js';
+import { select, type Selection } from './selection.js';
+import { oneOf, parseCommandLine, positive, positiveList, UsageError } from './usage.js';
 
-export interface Options {
+/** How a run measures; with the selection, all that its cells depend on. */
+export interface Method {
   rounds: number;
   seconds: number;
   warmUp: number;
   idleSeconds: number;
   seed: number;
-  workloads: readonly Workload[];
-  contenders: readonly string[];
-  /** Contenders that are left out because nobody asked for them. */
-  leftOut: readonly string[];
+  cores: Cores;
+  /** Whether system calls and allocations are counted, in cells of their own. */
+  inspect: boolean;
+  /** Seconds that a cell may take beside what it measures. */
+  patience: number;
+  preset?: string;
+}
+
+export interface Options extends Method, Selection {
   json: string | undefined;
-  list: boolean;
+  csv: string | undefined;
+  html: string | undefined;
+  /** Results to go on with instead of a run of one's own. */
+  resume: string | undefined;
   help: boolean;
 }
 
-/** A mistake on the command line: shown without a stack. */
-export class UsageError extends Error {}
-
 // The warm-up is what it takes to have everything compiled: with less, http is half as fast.
-const FULL = { rounds: 5, seconds: 1, warmUp: 0.75, idleSeconds: 2 };
-const QUICK = { rounds: 2, seconds: 0.3, warmUp: 0.4, idleSeconds: 0.5 };
+const USUAL = { rounds: 5, seconds: 1, warmUp: 0.75, idleSeconds: 2, inspect: false };
+const QUICK = { rounds: 2, seconds: 0.3, warmUp: 0.4, idleSeconds: 0.5, inspect: false };
+const FULL = { rounds: 7, seconds: 1, warmUp: 0.75, idleSeconds: 2, inspect: true };
+const PATIENCE = 20;
 
 const accepted = {
   quick: { type: 'boolean' },
+  full: { type: 'boolean' },
   all: { type: 'boolean' },
+  preset: { type: 'string' },
   rounds: { type: 'string' },
   seconds: { type: 'string' },
   seed: { type: 'string' },
+  cores: { type: 'string' },
+  inspect: { type: 'boolean' },
+  patience: { type: 'string' },
   filter: { type: 'string', multiple: true },
+  workload: { type: 'string', multiple: true },
   contender: { type: 'string', multiple: true },
+  size: { type: 'string' },
+  connections: { type: 'string' },
+  rate: { type: 'string' },
   json: { type: 'string' },
-  list: { type: 'boolean' },
+  csv: { type: 'string' },
+  html: { type: 'string' },
+  resume: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-export const help = `Usage: npm run bench -- [options]
+export const runHelp = `Usage: bench [run] [options]
 
-  --quick            ${QUICK.rounds} short rounds instead of ${FULL.rounds}
+  --quick            ${QUICK.rounds} short rounds instead of ${USUAL.rounds}: under two minutes
+  --full             everything: ${FULL.rounds} rounds of all workloads and contenders, and an inspection
+  --preset NAME      a published comparison (bench list names them)
+  --filter TEXT      only workloads whose name is or contains TEXT (may be repeated); also --workload
+  --contender NAME   only this contender (may be repeated)
   --all              also the contenders that are not JavaScript or not Node, where they can be had
+  --size LIST        bytes of a message, as 128,4K,1M, instead of the workload's own
+  --connections LIST connections, as 1,10,100
+  --rate LIST        messages per second of the workloads that keep to a rate
   --rounds N         rounds; in each, every contender runs every workload once
   --seconds S        seconds measured per cell
-  --filter TEXT      only workloads whose name contains TEXT (may be repeated)
-  --contender NAME   only this contender (may be repeated)
+  --cores WHERE      different (default), same, or any: where the two processes run
+  --inspect          counts system calls and allocations afterwards, in cells of their own
+  --patience S       seconds that a cell may take beside what it measures (${PATIENCE})
   --seed N           repeats the order of an earlier run
-  --json FILE        where the raw results go (default bench/results/<date>-<commit>.json)
-  --list             names workloads and contenders
+  --json FILE        where the results go (default bench/results/<date>-<commit>.json)
+  --csv FILE         every sample as a line, too
+  --html FILE        a report with charts, too
+  --resume FILE      goes on with a run that was interrupted
   --help
 `;
 
 export function parseOptions(args: string[]): Options {
-  checkNames(args);
-  const { values } = parse(args);
-  const defaults = values.quick ? QUICK : FULL;
+  const { values, positionals } = parseCommandLine(args, accepted);
+  if (positionals.length > 0) throw new UsageError(`'${positionals[0]}' is no option of run`);
+  if (values.quick && values.full) throw new UsageError('--quick and --full exclude each other');
+  const preset = values.preset === undefined ? undefined : presetById(values.preset);
+  const usual = values.quick ? QUICK : values.full ? FULL : USUAL;
+  const defaults = { ...usual, ...(values.quick ? {} : preset?.method) };
   return {
     rounds: positive('rounds', values.rounds, defaults.rounds, Number.isInteger),
     seconds: positive('seconds', values.seconds, defaults.seconds),
     warmUp: defaults.warmUp,
     idleSeconds: defaults.idleSeconds,
     seed: positive('seed', values.seed, randomInt(1, 2 ** 32), Number.isInteger),
-    workloads: selectWorkloads(values.filter ?? []),
-    ...selectContenders(values.contender ?? [], values.all ?? false),
+    cores: oneOf('cores', values.cores, CORES, 'different'),
+    inspect: values.inspect ?? defaults.inspect,
+    patience: positive('patience', values.patience, PATIENCE),
+    preset: preset?.id,
+    ...(preset
+      ? ofPreset(preset, values.contender)
+      : select({
+          filters: [...(values.filter ?? []), ...(values.workload ?? [])],
+          sizes: positiveList('size', values.size),
+          connections: positiveList('connections', values.connections),
+          rates: positiveList('rate', values.rate),
+          contenders: values.contender ?? [],
+          allContenders: values.all ?? values.full ?? false,
+          allWorkloads: values.full ?? false,
+        })),
     json: values.json,
-    list: values.list ?? false,
+    csv: values.csv,
+    html: values.html,
+    resume: values.resume,
     help: values.help ?? false,
   };
 }
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({ args, options: accepted });
-  } catch (error) {
-    throw new UsageError((error as Error).message);
+function ofPreset(preset: Preset, names: string[] | undefined): Selection {
+  const known = [...new Set(preset.workloads.flatMap(({ contenders }) => contenders))];
+  const wrong = names?.find((name) => !known.includes(name));
+  if (wrong !== undefined) {
+    throw new UsageError(`${preset.id} does not run ${wrong}; it runs ${known.join(', ')}`);
   }
-}
-
-function checkNames(args: string[]): void {
-  for (const [, name] of args.map((arg) => /^--([^=]+)/.exec(arg) ?? [])) {
-    if (name === undefined || name in accepted) continue;
-    throw unknown(
-      'option',
-      `--${name}`,
-      Object.keys(accepted).map((option) => `--${option}`),
-    );
-  }
-}
-
-function positive(
-  name: string,
-  text: string | undefined,
-  otherwise: number,
-  valid: (value: number) => boolean = Number.isFinite,
-): number {
-  const value = text === undefined ? otherwise : Number(text);
-  if (valid(value) && value > 0) return value;
-  throw new UsageError(
-    `--${name} takes a positive ${valid === Number.isInteger ? 'integer' : 'number'}, not '${text}'`,
-  );
-}
-
-function selectWorkloads(filters: string[]): readonly Workload[] {
-  for (const filter of filters) {
-    if (workloads.some(({ id }) => id.includes(filter))) continue;
-    throw unknown(
-      'workload',
-      filter,
-      workloads.map(({ id }) => id),
-    );
-  }
-  if (filters.length === 0) return workloads;
-  return workloads.filter(({ id }) => filters.some((filter) => id.includes(filter)));
-}
-
-function selectContenders(names: string[], all: boolean): Pick<Options, 'contenders' | 'leftOut'> {
-  const known = contenders.map(({ id }) => id);
-  for (const name of names) {
-    if (!known.includes(name)) throw unknown('contender', name, known);
-  }
-  if (names.length > 0)
-    return { contenders: known.filter((id) => names.includes(id)), leftOut: [] };
-  const leftOut = all ? [] : contenders.filter(({ onRequest }) => onRequest).map(({ id }) => id);
-  return { contenders: known.filter((id) => !leftOut.includes(id)), leftOut };
-}
-
-function unknown(kind: string, name: string, known: readonly string[]): UsageError {
-  return new UsageError(`no ${kind} is called '${name}'; did you mean '${nearest(name, known)}'?`);
+  return { workloads: preset.workloads, contenders: names ?? known, leftOut: [] };
 }

@@ -8,11 +8,17 @@ export interface PlannedCell {
   workload: Workload;
   contender: string;
   settings: Settings;
+  /** Looked at closely instead of timed. */
+  inspection?: boolean;
 }
+
+/** Seconds that starting, connecting, verifying and ending take, about. */
+const OVERHEAD_SECONDS = 0.7;
 
 /**
  * Every cell of a run in order: round by round, within a round workload by workload, and the
- * contenders of a workload in an order drawn anew each time. Notices say what is less than asked.
+ * contenders of a workload in an order drawn anew each time. Inspections come last. Notices say
+ * what is less than asked. The same options make the same plan.
  */
 export function planRounds(
   options: Options,
@@ -21,22 +27,38 @@ export function planRounds(
 ): PlannedCell[] {
   const bits = randomBits(options.seed);
   const plan: PlannedCell[] = [];
+  const runnable = ({ contenders }: Workload): string[] =>
+    contenders.filter((id) => usable.has(id));
   for (let round = 1; round <= options.rounds; round++) {
     for (const workload of options.workloads) {
-      const connections = affordableConnections(workload.connections);
-      if (round === 1 && connections < workload.connections) {
+      const settings = settingsOf(workload, options);
+      if (round === 1 && settings.connections < workload.connections) {
         notices.push(
-          `${workload.id} ran with ${connections} connections instead of ${workload.connections}: ` +
+          `${workload.id} ran with ${settings.connections} connections instead of ${workload.connections}: ` +
             'the limit on open files (ulimit -n) is too low',
         );
       }
-      const { warmUp, seconds, idleSeconds } = options;
-      const settings = { warmUp, seconds, idleSeconds, connections };
-      const runnable = workload.contenders.filter((id) => usable.has(id));
-      for (const contender of shuffled(runnable, bits)) {
+      for (const contender of shuffled(runnable(workload), bits)) {
         plan.push({ round, workload, contender, settings });
       }
     }
   }
+  if (options.inspect) {
+    for (const workload of options.workloads) {
+      const settings = settingsOf(workload, options);
+      for (const contender of runnable(workload)) {
+        plan.push({ round: 0, workload, contender, settings, inspection: true });
+      }
+    }
+  }
   return plan;
+}
+
+function settingsOf(workload: Workload, { warmUp, seconds, idleSeconds }: Options): Settings {
+  return { warmUp, seconds, idleSeconds, connections: affordableConnections(workload.connections) };
+}
+
+/** About how long a cell takes. */
+export function secondsFor({ workload, settings }: PlannedCell): number {
+  return OVERHEAD_SECONDS + settings.warmUp + workload.secondsNeeded(settings);
 }

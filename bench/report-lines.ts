@@ -1,9 +1,10 @@
 import colors from 'picocolors';
 
+import { metricByRound } from './cells.js';
 import type { Contender } from './contenders/contender.js';
 import { contenderById } from './contenders/index.js';
 import type { Results } from './results.js';
-import { summarise, summariseRatios, type ByRound, type Summary } from './statistics.js';
+import { summarise, summariseRatios, type ByRound, type Ratio } from './statistics.js';
 import { targets, type Target } from './targets.js';
 import { formatSeconds, formatValue } from './units.js';
 import type { Row, Workload } from './workloads/workload.js';
@@ -11,8 +12,8 @@ import type { Row, Workload } from './workloads/workload.js';
 export const COLUMNS = [
   'contender',
   'median',
-  'times as good (range)',
-  'goal',
+  'times as good (95 %)',
+  'verdict, goal',
   'p50',
   'p99',
   'CPU/op, both (server)',
@@ -47,26 +48,11 @@ export function contenderLine(
     contender.title,
     formatValue(value, headline.unit),
     comparisons.map(formatRatio).join('\n'),
-    comparisons.map(formatGoal).join('\n'),
+    comparisons.map(formatVerdict).join('\n'),
     formatNanoseconds(median('latency.p50')),
     formatNanoseconds(median('latency.p99')),
     formatCpu(median('cpuPerOperation'), median('serverCpuPerOperation')),
   ];
-}
-
-function metricByRound(
-  results: Results,
-  workload: string,
-  contender: string,
-  name: string,
-): ByRound {
-  const values = new Map<number, number>();
-  for (const cell of results.cells) {
-    if (cell.workload !== workload || cell.contender !== contender || 'error' in cell) continue;
-    const value = cell.metrics[name];
-    if (value !== undefined) values.set(cell.round, value);
-  }
-  return values;
 }
 
 /** What one contender is compared with, and what that is to show. */
@@ -91,18 +77,20 @@ function comparisonsOf(row: Row, { id, baselines }: Contender): Comparison[] {
   ];
 }
 
-function formatRatio({ against, latency, ratio }: Comparison & { ratio: Summary }): string {
-  const text = `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}..${ratio.max.toFixed(2)})`;
+function formatRatio({ against, latency, ratio }: Comparison & { ratio: Ratio }): string {
+  const text = `${ratio.median.toFixed(2)} (${ratio.low.toFixed(2)}..${ratio.high.toFixed(2)})`;
   if (latency) return `${text} of ${against}, ${latency}`;
   return against === 'net-unix' ? text : `${text} of ${against}`;
 }
 
-function formatGoal({ atLeast, ratio }: Comparison & { ratio: Summary }): string {
-  if (atLeast === undefined) return NOTHING;
+/** What the statistics say, and whether the project's own goal is reached. */
+function formatVerdict({ atLeast, ratio }: Comparison & { ratio: Ratio }): string {
+  const verdict = ratio.verdict === 'no difference' ? colors.dim(ratio.verdict) : ratio.verdict;
+  if (atLeast === undefined) return verdict;
   const goal = Number(atLeast.toFixed(2));
-  if (ratio.median >= atLeast) return colors.green(`${goal} reached`);
-  if (ratio.max >= atLeast) return colors.yellow(`${goal} unclear`);
-  return colors.red(`${goal} missed`);
+  if (ratio.median >= atLeast) return `${verdict}, ${colors.green(`${goal} reached`)}`;
+  if (ratio.max >= atLeast) return `${verdict}, ${colors.yellow(`${goal} unclear`)}`;
+  return `${verdict}, ${colors.red(`${goal} missed`)}`;
 }
 
 function formatNanoseconds(value: number | undefined): string {

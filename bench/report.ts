@@ -72,7 +72,8 @@ export function renderFooter(results: Results): string {
   const missing = [...results.notices, ...failures];
   return [
     `Medians of ${rounds} round${rounds === 1 ? '' : 's'}, seed ${results.seed}. Ratios are taken within each round, against`,
-    'node:net on a Unix socket unless another contender is named; above 1 is better.',
+    'node:net on a Unix socket unless another contender is named; above 1 is better. In parentheses the 95 %',
+    'interval of the median (bootstrap). "no difference": chance explains it too well (p > 0.01).',
     `Load average ${average(load.before)} before, ${average(load.after)} after` +
       (Number.isFinite(stolen)
         ? `; ${stolen.toFixed(1)} core seconds stolen by the hypervisor.`

@@ -1,16 +1,27 @@
 /** What a headline number counts. */
 export type Unit =
-  'round trips/s' | 'messages/s' | 'connections/s' | 'requests/s' | 'bytes/s' | 'bytes' | 'cores';
+  | 'round trips/s'
+  | 'messages/s'
+  | 'connections/s'
+  | 'requests/s'
+  | 'bytes/s'
+  | 'bytes'
+  | 'cores'
+  | 'nanoseconds'
+  | 'seconds'
+  | 'descriptors/s';
 
 /** Whether `formatValue` leaves it to the reader to know what is counted. */
 export function countsThings(unit: Unit): boolean {
-  return unit !== 'bytes/s' && unit !== 'bytes' && unit !== 'cores';
+  return unit.endsWith('/s') && unit !== 'bytes/s';
 }
 
 /** A number as the table shows it. */
 export function formatValue(value: number, unit: Unit): string {
   if (unit === 'bytes/s') return `${threeFigures(value / 1e9)} GB/s`;
   if (unit === 'bytes') return formatBytes(value);
+  if (unit === 'nanoseconds') return formatSeconds(value / 1e9);
+  if (unit === 'seconds') return formatSeconds(value);
   if (unit === 'cores') return `${(value * 100).toFixed(2)} %`;
   if (Math.abs(value) >= 1e6) return `${threeFigures(value / 1e6)} M/s`;
   if (Math.abs(value) >= 1e3) return `${threeFigures(value / 1e3)} k/s`;
@@ -22,6 +33,10 @@ export function formatSeconds(seconds: number): string {
   if (seconds >= 1e-3) return `${threeFigures(seconds * 1e3)} ms`;
   if (seconds >= 1e-6) return `${threeFigures(seconds * 1e6)} µs`;
   return `${threeFigures(seconds * 1e9)} ns`;
+}
+
+export function formatShare(share: number): string {
+  return `${(share * 100).toFixed(0)} %`;
 }
 
 /** The size of a message, a whole number of the largest unit that allows it. */

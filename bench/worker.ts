@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline';
 
 import { javaScriptContenderById } from './contenders/index.js';
+import { Allocations } from './allocations.js';
 import type { Reply } from './child.js';
 import { workloadById } from './workloads/index.js';
 import type { Commands, OpenRequest } from './workloads/workload.js';
@@ -33,10 +34,14 @@ async function open(request: OpenRequest): Promise<unknown> {
   return role.endpoint;
 }
 
+const allocations = new Allocations();
+
 const commands: Commands = {
   open: (request) => open(request as OpenRequest),
   probe: (contender) => javaScriptContenderById(contender as string).probe(),
   collectGarbage: () => globalThis.gc?.(),
+  beginAllocations: () => allocations.begin(),
+  endAllocations: () => allocations.end(),
 };
 
 async function answer({ id, command, argument }: Call): Promise<void> {

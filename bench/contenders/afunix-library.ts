@@ -6,13 +6,20 @@ import type { Endpoint, OnRead } from './contender.js';
 /** The part of afunix that the benchmark uses. */
 export interface AfunixLibrary {
   createServer(
-    options: { allowHalfOpen?: boolean; busyPoll?: number },
+    options: { allowHalfOpen?: boolean; busyPoll?: number; maxDescriptors?: number },
     onConnection: (connection: Duplex) => void,
   ): {
     listen(options: { path: string }, onListening: () => void): unknown;
     once(event: 'error', listener: (error: Error) => void): unknown;
   };
-  connect(options: Endpoint & { busyPoll?: number; onread?: OnRead }): Duplex;
+  connect(
+    options: Endpoint & {
+      busyPoll?: number;
+      onread?: OnRead;
+      allowHalfOpen?: boolean;
+      maxDescriptors?: number;
+    },
+  ): Duplex;
   configure(configuration: { engine: 'epoll' }): void;
   features(): Record<string, unknown>;
   stats(): { engine: string } & Record<string, unknown>;

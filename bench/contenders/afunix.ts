@@ -3,7 +3,12 @@ import type { Duplex } from 'node:stream';
 
 import { launchNode } from '../launch.js';
 import { afunixLibrary, type AfunixLibrary } from './afunix-library.js';
-import type { ConnectOptions, Endpoint, JavaScriptContender } from './contender.js';
+import type {
+  ConnectOptions,
+  DescriptorConnection,
+  Endpoint,
+  JavaScriptContender,
+} from './contender.js';
 import { connectNet } from './net.js';
 
 /** What differs between two ways of using afunix. */
@@ -32,7 +37,7 @@ function afunixContender(variant: AfunixVariant): JavaScriptContender {
   function listen(
     path: string,
     onConnection: (connection: Duplex) => void,
-    options: { allowHalfOpen?: boolean } = {},
+    options: { allowHalfOpen?: boolean; maxDescriptors?: number } = {},
   ): Promise<Endpoint> {
     return new Promise((resolve, reject) => {
       const server = library().createServer({ ...socketOptions, ...options }, onConnection);
@@ -54,6 +59,13 @@ function afunixContender(variant: AfunixVariant): JavaScriptContender {
     probe: () => probe(library(), variant.engine),
     listen: (path, onConnection) => listen(path, onConnection),
     connect,
+    descriptors: {
+      listen: (path, onConnection) =>
+        listen(path, (connection) => onConnection(passing(connection)), {
+          maxDescriptors: 1,
+        }),
+      connect: (endpoint) => passing(connect(endpoint)),
+    },
     http: {
       // Half-open is what http.Server asks of its own sockets.
       listen: (server: http.Server, path: string) =>
@@ -64,6 +76,11 @@ function afunixContender(variant: AfunixVariant): JavaScriptContender {
     },
     counters: () => library().stats(),
   };
+}
+
+/** The method is there; this file does not know the library's types. */
+function passing(connection: Duplex): DescriptorConnection {
+  return connection as unknown as DescriptorConnection;
 }
 
 /** Under a name that promises something else than what would run, measuring would mislead. */

@@ -24,6 +24,8 @@ export interface Contender {
   readonly baselines: readonly string[];
   /** Runs only with --all, or when it is asked for by name. */
   readonly onRequest?: boolean;
+  /** Has known faults, to test the instrument with; runs only when it is asked for by name. */
+  readonly selfTest?: boolean;
   /** How one of its processes is started; throws when that cannot work here. */
   launch(nodeOptions: readonly string[]): Launch;
 }
@@ -48,10 +50,27 @@ export interface JavaScriptContender extends Contender {
   /** Listens on `socketPath`, or wherever its kind of address lives. */
   listen(socketPath: string, onConnection: (connection: Connection) => void): Promise<Endpoint>;
   connect(endpoint: Endpoint, options?: ConnectOptions): Connection;
+  /** Whether messages may be lost without that being a failure. */
+  readonly loses?: boolean;
+  /** For workloads that pass open files. */
+  readonly descriptors?: DescriptorContender;
   /** Under `node:http`; only contenders that are streams have it. */
   readonly http?: HttpContender;
   /** Monotonic counters of this process, kept with the raw results. */
   counters(): Record<string, unknown>;
+}
+
+/** A connection that open files travel over, with afunix's method and event for it. */
+export interface DescriptorConnection extends Connection {
+  sendDescriptors(descriptors: number[], bytes: Uint8Array): boolean;
+}
+
+export interface DescriptorContender {
+  listen(
+    socketPath: string,
+    onConnection: (connection: DescriptorConnection) => void,
+  ): Promise<Endpoint>;
+  connect(endpoint: Endpoint): DescriptorConnection;
 }
 
 export interface HttpContender {

@@ -2,11 +2,11 @@ import { readdirSync } from 'node:fs';
 import * as path from 'node:path';
 
 import { buildOnce } from '../build.js';
-import { packageRoot } from '../environment.js';
+import { afunixRoot, packageRoot } from '../places.js';
 import { programContender } from './program.js';
 
 const sources = path.join(packageRoot, 'bench/native');
-const headers = path.join(packageRoot, 'native');
+const headers = path.join(afunixRoot, 'native');
 
 /** All of `bench/native` as one program; its argument says which contender it is. */
 function build(): string {

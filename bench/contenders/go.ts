@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import * as path from 'node:path';
 
 import { buildOnce } from '../build.js';
-import { packageRoot } from '../environment.js';
+import { packageRoot } from '../places.js';
 import { programContender } from './program.js';
 
 const sources = path.join(packageRoot, 'bench/go');

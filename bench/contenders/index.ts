@@ -6,6 +6,15 @@ import { deno } from './deno.js';
 import { go } from './go.js';
 import { netTcp } from './net-tcp.js';
 import { netUnix, netUnixOnread } from './net-unix.js';
+import { nginxContenders } from './nginx.js';
+import { relayAfunix, relaySocat } from './relay.js';
+import {
+  selftestDelay,
+  selftestLoss,
+  selftestPause,
+  selftestStall,
+  selftestTwin,
+} from './known-faults.js';
 import { nodeUnixSocket } from './node-unix-socket.js';
 
 const javaScriptContenders: readonly JavaScriptContender[] = [
@@ -20,6 +29,14 @@ const javaScriptContenders: readonly JavaScriptContender[] = [
   nodeUnixSocket,
   bun,
   deno,
+  relaySocat,
+  relayAfunix,
+  ...nginxContenders,
+  selftestTwin,
+  selftestDelay,
+  selftestLoss,
+  selftestPause,
+  selftestStall,
 ];
 
 /** Every contender, in the order of the table. */

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import * as path from 'node:path';
 
-import { packageRoot } from '../environment.js';
+import { afunixRoot } from '../places.js';
 
 /** The parts of the built library that are measured by themselves; they are not public. */
 export interface ChunksModule {
@@ -37,7 +37,7 @@ export interface RecordsModule {
 const requireBuilt = createRequire(__filename);
 
 function built(name: string): string {
-  return path.join(packageRoot, 'dist', `${name}.js`);
+  return path.join(afunixRoot, 'dist', `${name}.js`);
 }
 
 /** Loads a module of the library; says so when the library has changed under the benchmark. */

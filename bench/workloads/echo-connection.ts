@@ -9,16 +9,21 @@ export interface EchoTotals {
   message: Buffer;
   /** Messages that have been sent and have not come back. */
   outstanding: number;
-  running: boolean;
+  /** Messages that may still be sent: without end until the load is stopped. */
+  remaining: number;
   latency: Latency;
   /** Every how many round trips one is timed: timing costs about as much as a syscall saves. */
   timedEvery: number;
   untilTimed: number;
+  /** Whose turn it is, where not every connection has a message outstanding all the time. */
+  next?(): EchoConnection;
   onIdle(): void;
 }
 
 /** One connection that keeps exactly one message outstanding. */
 export class EchoConnection {
+  /** Whether a message is on its way. */
+  busy = false;
   private received = 0;
   private startedAt = 0;
   private consume: (chunk: Buffer) => void = (chunk) => this.consumeTimed(chunk);
@@ -58,7 +63,9 @@ export class EchoConnection {
       totals.untilTimed = totals.timedEvery;
       this.startedAt = Latency.now();
     }
+    totals.remaining--;
     totals.outstanding++;
+    this.busy = true;
     this.socket.write(totals.message);
   }
 
@@ -74,7 +81,8 @@ export class EchoConnection {
     }
     totals.roundTrips++;
     totals.outstanding--;
-    if (totals.running) this.send();
+    this.busy = false;
+    if (totals.remaining > 0) (totals.next?.() ?? this).send();
     else if (totals.outstanding === 0) totals.onIdle();
   }
 }

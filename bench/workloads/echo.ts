@@ -14,7 +14,12 @@ const VERIFIED_MESSAGES = 1_000;
 /** A prime, so that over time every connection and every position in a batch is timed. */
 const TIMED_EVERY = 7;
 
-async function echoClient(context: RoleContext, messageSize: number): Promise<Role> {
+/** `inFlight` messages at a time over all connections, or one on each. */
+export async function echoClient(
+  context: RoleContext,
+  messageSize: number,
+  inFlight = Infinity,
+): Promise<Role> {
   const { contender, settings } = context;
   const endpoint = endpointOf(context);
   let idle: (() => void) | undefined;
@@ -22,7 +27,7 @@ async function echoClient(context: RoleContext, messageSize: number): Promise<Ro
   const totals: EchoTotals = {
     roundTrips: 0,
     outstanding: 0,
-    running: false,
+    remaining: 0,
     latency: new Latency(),
     message: patternAt(0, messageSize),
     timedEvery,
@@ -31,26 +36,51 @@ async function echoClient(context: RoleContext, messageSize: number): Promise<Ro
   };
   const sockets = await openConnections(settings.connections, () => contender.connect(endpoint));
   const connections = sockets.map((socket) => new EchoConnection(socket, totals, context.fail));
+  if (inFlight < connections.length) totals.next = inTurn(connections);
   const verifiedEach = Math.ceil(VERIFIED_MESSAGES / connections.length);
 
+  function start(limit: number): void {
+    totals.remaining = limit;
+    for (const connection of connections.slice(0, Math.min(inFlight, limit))) connection.send();
+  }
+  function whenIdle(): Promise<void> {
+    return new Promise((resolve) => {
+      idle = resolve;
+      if (totals.outstanding === 0) resolve();
+    });
+  }
+
   return {
-    commands: steadyCommands({
-      verify: async () => {
-        await Promise.all(connections.map((connection, i) => connection.verify(i, verifiedEach)));
+    commands: {
+      ...steadyCommands({
+        verify: async () => {
+          await Promise.all(connections.map((connection, i) => connection.verify(i, verifiedEach)));
+        },
+        start: () => start(Infinity),
+        sample: () => takeSample(totals.roundTrips, totals.roundTrips * messageSize),
+        resetLatency: () => totals.latency.reset(),
+        latency: () => totals.latency.summary(),
+        stop: () => {
+          totals.remaining = 0;
+          return whenIdle();
+        },
+      }),
+      /** So many round trips, from the first message to the last answer. */
+      complete: (count) => {
+        start(count as number);
+        return whenIdle();
       },
-      start: () => {
-        totals.running = true;
-        for (const connection of connections) connection.send();
-      },
-      sample: () => takeSample(totals.roundTrips, totals.roundTrips * messageSize),
-      resetLatency: () => totals.latency.reset(),
-      latency: () => totals.latency.summary(),
-      stop: () =>
-        new Promise<void>((resolve) => {
-          idle = resolve;
-          totals.running = false;
-        }),
-    }),
+    },
+  };
+}
+
+/** Gives each connection its turn, and passes over those that still wait for an answer. */
+function inTurn(connections: readonly EchoConnection[]): () => EchoConnection {
+  let last = 0;
+  return () => {
+    do last = (last + 1) % connections.length;
+    while (connections[last].busy);
+    return connections[last];
   };
 }
 
@@ -86,6 +116,9 @@ export function echo(connections: number, messageSize = ECHO_SIZE): Workload {
       'cpp-epoll',
       'cpp-uring',
       ...(connections === 1 ? ['cpp-spin'] : []),
+      'selftest-twin',
+      'selftest-pause',
+      'selftest-stall',
     ],
     connections,
     load: { pattern: 'echo', messageSize },

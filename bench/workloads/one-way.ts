@@ -27,7 +27,7 @@ function verifiedBytes(size: number): number {
 const BURST = 1_024;
 
 /** Writes until told to wait, waits for 'drain', and so on. */
-function writeSteadily(
+export function writeSteadily(
   connection: Connection,
   size: number,
 ): { start(): void; stop(): Promise<number> } {

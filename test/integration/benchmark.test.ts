@@ -60,7 +60,7 @@ test('cells of C++ programs and of JavaScript have the same measurements', async
     const ours = cells.get(`${workload} cpp-epoll`);
     const others = cells.get(`${workload} net-unix`);
     assert.ok(ours && others, output);
-    assert.deepEqual(Object.keys(ours).sort(), Object.keys(others).sort());
+    assert.deepEqual(named(ours), named(others));
     for (const [name, value] of Object.entries(ours)) assert.ok(value >= 0, `${name}: ${value}`);
     assert.ok(ours['rate'] > 0);
   }
@@ -71,6 +71,13 @@ test('cells of C++ programs and of JavaScript have the same measurements', async
   } = cells.get('echo-1000 cpp-epoll')!;
   assert.ok(0 < p50 && p50 <= p99 && p99 <= max);
 });
+
+/** In so short a time a process may use less CPU than the kernel counts in, and its share is unknown. */
+function named(metrics: Record<string, number>): string[] {
+  return Object.keys(metrics)
+    .filter((name) => !name.endsWith('SystemShare'))
+    .sort();
+}
 
 test('a contender that cannot run here is named with the reason', async () => {
   const { code, output, results } = await bench(

@@ -1,0 +1,28 @@
+import type { Sample } from '../sample.js';
+import { windowMetrics, type ClosedWindow } from './steady.js';
+import type { Metrics, Pair, Settings } from './workload.js';
+
+/** Verifies, warms up under the same load, and measures how long `count` operations take. */
+export async function measureCounted(
+  { server, client, pause, watch }: Pair,
+  settings: Settings,
+  count: number,
+): Promise<Metrics> {
+  await Promise.all([server.call('verify'), client.call('verify')]);
+  await client.call('start');
+  await server.call('start');
+  await pause(settings.warmUp);
+  await client.call('stop');
+  await Promise.all([server.call('collectGarbage'), client.call('collectGarbage')]);
+  const opened = await Promise.all([
+    server.call<Sample>('openWindow'),
+    client.call<Sample>('openWindow'),
+  ]);
+  const watched = await watch(() => client.call('complete', count));
+  const closed = await Promise.all([
+    server.call<ClosedWindow>('closeWindow'),
+    client.call<ClosedWindow>('closeWindow'),
+  ]);
+  const metrics = windowMetrics(opened, closed, watched);
+  return { ...metrics, seconds: metrics['elapsed'] };
+}
