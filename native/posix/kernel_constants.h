@@ -2,6 +2,7 @@
 // its stable interface; a kernel that does not know one answers ENOPROTOOPT.
 #pragma once
 
+#include <linux/fs.h>
 #include <sys/socket.h>
 
 namespace afunix::posix {
@@ -34,6 +35,19 @@ inline constexpr int kPassRights = 83;  // Linux 6.16
 inline constexpr int kScmPidFd = SCM_PIDFD;
 #else
 inline constexpr int kScmPidFd = 0x04;  // Linux 6.5
+#endif
+
+// renameat2(2), Linux 3.15; EINVAL from a file system that has none of it.
+#ifdef RENAME_NOREPLACE
+inline constexpr unsigned kRenameNoReplace = RENAME_NOREPLACE;
+#else
+inline constexpr unsigned kRenameNoReplace = 1;
+#endif
+
+#ifdef RENAME_EXCHANGE
+inline constexpr unsigned kRenameExchange = RENAME_EXCHANGE;
+#else
+inline constexpr unsigned kRenameExchange = 2;
 #endif
 
 }  // namespace afunix::posix

@@ -6,9 +6,25 @@
 
 #include <utility>
 
-#include "posix/fd.h"
+#include "posix/file_lock.h"
 
 namespace afunix::posix {
+namespace {
+
+// How long a starter may keep us waiting at the end, in nanoseconds.
+constexpr int64_t kPatience = 1'000'000'000;
+
+}  // namespace
+
+SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
+  path_ = std::exchange(other.path_, {});
+  device_ = other.device_;
+  inode_ = other.inode_;
+  uid_ = other.uid_;
+  is_socket_ = other.is_socket_;
+  under_lock_ = other.under_lock_;
+  return *this;
+}
 
 Result<SocketFile> SocketFile::Remember(std::string path) {
   struct stat status {};
@@ -17,6 +33,8 @@ Result<SocketFile> SocketFile::Remember(std::string path) {
   file.path_ = std::move(path);
   file.device_ = status.st_dev;
   file.inode_ = status.st_ino;
+  file.uid_ = status.st_uid;
+  file.is_socket_ = S_ISSOCK(status.st_mode);
   return file;
 }
 
@@ -24,24 +42,44 @@ Status SocketFile::AddMode(mode_t bits) const { return ChangeMode(07777, bits); 
 
 Status SocketFile::SetMode(mode_t bits) const { return ChangeMode(0, bits); }
 
+Result<Fd> SocketFile::Pin(struct stat& status) const {
+  Fd pinned(::open(path_.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!pinned.valid()) return LastError();
+  if (::fstat(pinned.get(), &status) != 0) return LastError();
+  if (status.st_dev != device_ || status.st_ino != inode_) return Error{ENOENT};
+  return pinned;
+}
+
 Status SocketFile::ChangeMode(mode_t keep, mode_t bits) const {
   // chmod(2) by path would follow a symbolic link that took the file's place in the meantime. An
   // O_PATH descriptor pins what we looked at; fchmod(2) refuses those, the path through /proc
   // works.
-  const Fd pinned(::open(path_.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-  if (!pinned.valid()) return LastError();
   struct stat status {};
-  if (::fstat(pinned.get(), &status) != 0) return LastError();
-  if (status.st_dev != device_ || status.st_ino != inode_) return Error{ENOENT};
+  const auto pinned = Pin(status);
+  if (!pinned.ok()) return pinned.error();
+  const mode_t mode = (status.st_mode & keep) | bits;
+  if (mode == (status.st_mode & 07777)) return {};
+  const std::string through = "/proc/self/fd/" + std::to_string(pinned.value().get());
+  if (::chmod(through.c_str(), mode) != 0) return LastError();
+  return {};
+}
 
-  const std::string through = "/proc/self/fd/" + std::to_string(pinned.get());
-  if (::chmod(through.c_str(), (status.st_mode & keep) | bits) != 0) return LastError();
+Status SocketFile::SetOwner(uid_t uid, gid_t gid) const {
+  if (uid == static_cast<uid_t>(-1) && gid == static_cast<gid_t>(-1)) return {};
+  struct stat status {};
+  const auto pinned = Pin(status);
+  if (!pinned.ok()) return pinned.error();
+  if (::fchownat(pinned.value().get(), "", uid, gid, AT_EMPTY_PATH) != 0) return LastError();
   return {};
 }
 
 void SocketFile::Remove() {
   const std::string path = std::exchange(path_, {});
   if (path.empty()) return;
+  Result<FileLock> lock = under_lock_ ? FileLock::Acquire(path + ".lock", kPatience) : FileLock();
+  // Whoever has the lock for so long takes care of the file. Where there can be no lock it goes
+  // without.
+  if (lock.error().code == EBUSY) return;
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) return;
   if (status.st_dev != device_ || status.st_ino != inode_) return;

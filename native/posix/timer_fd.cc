@@ -38,4 +38,11 @@ int64_t MonotonicNow() {
   return static_cast<int64_t>(now.tv_sec) * kNanosecondsPerSecond + now.tv_nsec;
 }
 
+void Pause(int64_t nanoseconds) {
+  constexpr int64_t kSecond = 1'000'000'000;
+  const timespec pause{.tv_sec = static_cast<time_t>(nanoseconds / kSecond),
+                       .tv_nsec = static_cast<long>(nanoseconds % kSecond)};
+  ::nanosleep(&pause, nullptr);
+}
+
 }  // namespace afunix::posix

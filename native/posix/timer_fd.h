@@ -25,4 +25,7 @@ class TimerFd {
 // CLOCK_MONOTONIC in nanoseconds.
 [[nodiscard]] int64_t MonotonicNow();
 
+// Keeps the thread waiting for so many nanoseconds, or until a signal comes.
+void Pause(int64_t nanoseconds);
+
 }  // namespace afunix::posix
