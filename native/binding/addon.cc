@@ -90,6 +90,39 @@ int64_t Listen(Environment& environment, const Arguments& arguments) {
   return HandleOrError(environment.engine()->Listen(address.value(), options));
 }
 
+// Fields of the Int32Array that listenAtPlace() takes; src/server/place.ts has the same.
+enum PlaceField : size_t { kMode, kUid, kGid, kStale, kStep, kOccupant, kOwner, kPlaceFields };
+
+// listenAtPlace(path, backlog, type, descriptors, place)
+int64_t ListenAtPlace(Environment& environment, const Arguments& arguments) {
+  auto address = ParseAddress(arguments.Bytes(0), false);
+  if (!address.ok()) return address.error().Negative();
+  const auto memory = arguments.Memory(4);
+  std::array<int32_t, kPlaceFields> fields;
+  if (address.value().kind() != posix::UnixAddress::Kind::kPathname ||
+      memory.size() != sizeof(fields)) {
+    return -EINVAL;
+  }
+  __builtin_memcpy(fields.data(), memory.data(), sizeof(fields));
+  const posix::PlaceOptions place{.mode = static_cast<mode_t>(fields[kMode]),
+                                  .uid = static_cast<uid_t>(fields[kUid]),
+                                  .gid = static_cast<gid_t>(fields[kGid]),
+                                  .stale = static_cast<posix::Stale>(fields[kStale])};
+  posix::PlaceTrouble trouble;
+  engine::ListenOptions options;
+  options.backlog = arguments.Int(1, options.backlog);
+  options.type = TypeOf(arguments.Int(2));
+  options.descriptors = arguments.Bool(3);
+  options.place = &place;
+  options.trouble = &trouble;
+  const auto opened = environment.engine()->Listen(address.value(), options);
+  fields[kStep] = static_cast<int32_t>(trouble.step);
+  fields[kOccupant] = static_cast<int32_t>(trouble.occupant);
+  fields[kOwner] = static_cast<int32_t>(trouble.owner);
+  __builtin_memcpy(memory.data(), fields.data(), sizeof(fields));
+  return HandleOrError(opened);
+}
+
 // adoptListener(fd, backlog)
 int64_t AdoptListener(Environment& environment, const Arguments& arguments) {
   return HandleOrError(
@@ -210,6 +243,7 @@ napi_value Initialize(napi_env env, napi_value exports) {
                      Export(env, exports, "adopt", WithEngine<Adopt>) &&
                      Export(env, exports, "socketpair", WithEngine<SocketPair>) &&
                      Export(env, exports, "listen", WithEngine<Listen>) &&
+                     Export(env, exports, "listenAtPlace", WithEngine<ListenAtPlace>) &&
                      Export(env, exports, "adoptListener", WithEngine<AdoptListener>) &&
                      Export(env, exports, "setMessageMemory", WithEngine<SetMessageMemory>) &&
                      Export(env, exports, "setMessageLimits", WithEngine<SetMessageLimits>) &&

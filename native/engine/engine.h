@@ -13,6 +13,7 @@
 #include "posix/fd.h"
 #include "posix/result.h"
 #include "posix/socket.h"
+#include "posix/socket_place.h"
 #include "posix/unix_address.h"
 
 namespace afunix::engine {
@@ -38,6 +39,9 @@ struct ListenOptions {
   bool whole_mode = false;
   // Who connects may send descriptors. Otherwise the kernel refuses them where it can.
   bool descriptors = false;
+  // How a pathname is taken, instead of `add_mode`; what was wrong with it is told in `trouble`.
+  const posix::PlaceOptions* place = nullptr;
+  posix::PlaceTrouble* trouble = nullptr;
 };
 
 // How one message socket works; 0 leaves a setting as the kernel, or the engine, has it.

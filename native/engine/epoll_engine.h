@@ -31,7 +31,7 @@ class EpollEngine final : public ReadinessEngine {
   void WatchWritable(Connection& socket, bool watch) override;
   // Edge-triggered: the kernel says so by itself.
   void AwaitMore(Endpoint& /*endpoint*/) override {}
-  void AwaitNoMore(Connection& /*socket*/) override {}
+  void AwaitNoMore(Endpoint& /*endpoint*/) override {}
   void TakeBack(StreamSocket& socket, std::vector<std::byte>& /*unread*/) override {
     Unwatch(socket);
   }

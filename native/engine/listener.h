@@ -29,6 +29,10 @@ struct Listener final : Endpoint {
   posix::SocketType type = posix::SocketType::kStream;
   posix::SocketFile file;
   bool owns_file = false;
+  // Nobody gets in any more; it ends when the backlog is empty.
+  bool finishing = false;
+  // And it was told that it is.
+  bool drained = false;
   // Waits for the back-off to pass before it accepts again.
   bool backing_off = false;
 

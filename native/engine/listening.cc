@@ -21,6 +21,9 @@ posix::Result<int32_t> ReadinessEngine::Listen(const posix::UnixAddress& address
   listener->fd = std::move(opened).value();
   listener->descriptors_refused =
       !options.descriptors && posix::RefuseDescriptors(listener->fd.get()).ok();
+  if (options.place != nullptr) {
+    return ListenAtPlace(std::move(listener), std::string(address.name()), options);
+  }
   if (auto bound = posix::Bind(listener->fd.get(), address); !bound.ok()) return bound.error();
   if (address.kind() == posix::UnixAddress::Kind::kPathname) {
     auto file = posix::SocketFile::Remember(std::string(address.name()));
@@ -38,6 +41,26 @@ posix::Result<int32_t> ReadinessEngine::Listen(const posix::UnixAddress& address
     }
   }
   return StartListening(std::move(listener), options.backlog);
+}
+
+posix::Result<int32_t> ReadinessEngine::ListenAtPlace(std::unique_ptr<Listener> listener,
+                                                      const std::string& path,
+                                                      const ListenOptions& options) {
+  counters_.syscalls += 8;
+  auto place = posix::SocketPlace::Take(listener->fd.get(), path, *options.place, *options.trouble);
+  if (!place.ok()) return place.error();
+  auto started = StartListening(std::move(listener), options.backlog);
+  if (!started.ok()) return started;
+  // From its first moment at the path it accepts.
+  auto file = place.value().Publish(*options.trouble);
+  auto& endpoint = static_cast<Listener&>(*endpoints_.Find(started.value()));
+  if (!file.ok()) {
+    Close(endpoint);
+    return file.error();
+  }
+  endpoint.file = std::move(file).value();
+  endpoint.owns_file = true;
+  return started;
 }
 
 posix::Result<int32_t> ReadinessEngine::AdoptListener(posix::Fd fd, int backlog) {
@@ -81,7 +104,7 @@ bool ReadinessEngine::AcceptSome(Listener& listener) {
       continue;
     }
     const int code = accepted.error().code;
-    if (code == EAGAIN) {
+    if (code == EAGAIN || (code == EINVAL && listener.finishing)) {
       more = false;
       break;
     }
@@ -100,8 +123,31 @@ bool ReadinessEngine::AcceptSome(Listener& listener) {
   // A reserve that could not be had before may be there now.
   if (shed_because == 0) listener.Reserve();
   if (shed > 0) Complete(listener.handle, CompletionKind::kDropped, shed_because, shed);
-  if (!more && !listener.backing_off) listener.ready = false;
+  if (!more && !listener.backing_off) {
+    listener.ready = false;
+    FinishIfDrained(listener);
+  }
   return more;
+}
+
+void ReadinessEngine::FinishAccepting(Listener& listener) {
+  if (listener.finishing) return;
+  listener.finishing = true;
+  if (std::exchange(listener.owns_file, false)) listener.file.Remove();
+  counters_.syscalls += 2;
+  // From here on connect(2) fails with ECONNREFUSED, and what is in the backlog stays there
+  // (unix_stream_connect() and unix_accept() in net/unix/af_unix.c).
+  (void)posix::Shutdown(listener.fd.get(), SHUT_RD);
+  AwaitNoMore(listener);
+  if (listener.requests_out == 0) {
+    listener.ready = true;
+    Enqueue(listener);
+  }
+}
+
+void ReadinessEngine::FinishIfDrained(Listener& listener) {
+  if (!listener.finishing || std::exchange(listener.drained, true)) return;
+  Complete(listener.handle, CompletionKind::kEnd, 0);
 }
 
 bool ReadinessEngine::TellAccepted(Listener& listener, posix::Fd fd) {

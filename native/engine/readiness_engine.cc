@@ -53,7 +53,12 @@ void ReadinessEngine::CarryOut(Submission& submission) {
   } else if (submission.kind == static_cast<int32_t>(SubmissionKind::kClose)) {
     Close(*endpoint);
   } else if (endpoint->kind == Endpoint::Kind::kListener) {
-    submission.offset = -EINVAL;
+    if (submission.kind == static_cast<int32_t>(SubmissionKind::kShutdown)) {
+      FinishAccepting(static_cast<Listener&>(*endpoint));
+      submission.offset = kPending;
+    } else {
+      submission.offset = -EINVAL;
+    }
   } else {
     auto& connection = static_cast<Connection&>(*endpoint);
     submission.offset = Carry(submission, connection);

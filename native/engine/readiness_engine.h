@@ -55,8 +55,8 @@ class ReadinessEngine : public EngineCore {
   // `endpoint` was looked at, or its user wants to read: if it is not queued and not ready, the
   // kernel has to say when it is.
   virtual void AwaitMore(Endpoint& endpoint) = 0;
-  // The user of `socket` stopped reading.
-  virtual void AwaitNoMore(Connection& socket) = 0;
+  // The user of `endpoint` stopped reading, or accepting.
+  virtual void AwaitNoMore(Endpoint& endpoint) = 0;
   // Takes back what the kernel has of `socket`, and appends what it received and nobody was told.
   virtual void TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) = 0;
   // `socket` has bytes that were received already: tells of them. True if it may have more.
@@ -131,10 +131,15 @@ class ReadinessEngine : public EngineCore {
   void Attempt(Connection& socket, int64_t now);
 
   // listening.cc
+  [[nodiscard]] posix::Result<int32_t> ListenAtPlace(std::unique_ptr<Listener> listener,
+                                                     const std::string& path,
+                                                     const ListenOptions& options);
   [[nodiscard]] posix::Result<int32_t> StartListening(std::unique_ptr<Listener> listener,
                                                       int backlog);
   [[nodiscard]] bool AcceptSome(Listener& listener);
   void BackOff(Listener& listener);
+  void FinishAccepting(Listener& listener);
+  void FinishIfDrained(Listener& listener);
 
   Deadlines deadlines_;
   int64_t timer_armed_for_ = 0;

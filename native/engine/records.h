@@ -13,7 +13,7 @@ enum class CompletionKind : int32_t {
   kData,           // `result` bytes at `offset` of the receive area
   kSlabData,       // `result` bytes at the start of slab `offset`
   kTargetData,     // `result` bytes at the start of the handle's own receive target
-  kEnd,            // the peer will send no more
+  kEnd,            // the peer will send no more; of a listener: its backlog is empty
   kReadError,      // result: −errno; everything received before it has been reported
   kWritten,        // everything pending on the socket was taken; result: 0 or −errno
   kShutdown,       // the half-close was made; result: 0 or −errno
@@ -39,7 +39,7 @@ enum class SubmissionKind : int32_t {
   kWritePayload,  // the handle's payload, `length` bytes in all
   kSend,          // `length` messages: rows of the outgoing table from `offset` on
   kSendPayload,   // the handle's payload as one message of `length` bytes
-  kShutdown,      // half-close, after what was written before it
+  kShutdown,  // half-close, after what was written before it; a listener lets nobody in any more
   kReadStart,
   kReadStop,
   kReadTargets,  // from now on read into the handle's receive target (length 1), or not (0)

@@ -95,7 +95,8 @@ posix::Status UringEngine::Watch(Endpoint& endpoint) {
 void UringEngine::AwaitMore(Endpoint& endpoint) {
   if (endpoint.closed || endpoint.queued || endpoint.ready) return;
   if (endpoint.kind == Endpoint::Kind::kListener) {
-    if (endpoint.requests_out != 0 || static_cast<Listener&>(endpoint).backing_off) return;
+    const auto& listener = static_cast<Listener&>(endpoint);
+    if (listener.requests_out != 0 || listener.backing_off || listener.finishing) return;
     RequestFor(endpoint, Purpose::kAccept, uring::kAccept, SOCK_NONBLOCK | SOCK_CLOEXEC);
     return;
   }
@@ -288,6 +289,11 @@ void UringEngine::OnAccepted(Listener& listener, int32_t result) {
     ++accepted_;
   } else if (result != -ECANCELED) {
     // Whatever it is, accept(2) will say it again, and AcceptSome() knows what to do.
+    listener.ready = true;
+    Enqueue(listener);
+  }
+  if (listener.finishing && listener.requests_out == 0) {
+    // What the request did not bring is still in the backlog.
     listener.ready = true;
     Enqueue(listener);
   }

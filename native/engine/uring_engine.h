@@ -58,7 +58,10 @@ class UringEngine final : public ReadinessEngine {
   void Unwatch(Endpoint& endpoint) override;
   void WatchWritable(Connection& socket, bool watch) override;
   void AwaitMore(Endpoint& endpoint) override;
-  void AwaitNoMore(Connection& socket) override { Cancel(socket, Purpose::kReceive); }
+  void AwaitNoMore(Endpoint& endpoint) override {
+    Cancel(endpoint,
+           endpoint.kind == Endpoint::Kind::kListener ? Purpose::kAccept : Purpose::kReceive);
+  }
   void TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) override;
   bool TellHeld(StreamSocket& socket) override;
   void NoteEvents(bool ask) override;

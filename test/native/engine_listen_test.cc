@@ -234,7 +234,6 @@ TEST("a stream's submissions on a listener are EINVAL") {
   const int32_t listener = rig.engine().Listen(FreshName(), {}).value();
   CHECK_EQ(rig.Write(listener, "x"), -EINVAL);
   CHECK_EQ(rig.ReadStart(listener), -EINVAL);
-  CHECK_EQ(rig.HalfClose(listener), -EINVAL);
 }
 
 // The rows of kDropped, and how many connections they speak of.
@@ -325,6 +324,52 @@ TEST("a full descriptor table is not reported again when nobody was refused") {
       if (event.kind == Kind::kDropped) CHECK(event.offset > 0);
     }
   }));
+}
+
+TEST(
+    "a listener that finishes serves its backlog, lets nobody else in, and tells when it is done") {
+  const test::TemporaryDirectory directory;
+  const UnixAddress address = UnixAddress::Pathname(directory / "s").value();
+  EngineRig rig;
+  const posix::PlaceOptions place;
+  posix::PlaceTrouble trouble;
+  const auto listener =
+      rig.engine().Listen(address, {.backlog = 500, .place = &place, .trouble = &trouble});
+  REQUIRE_OK(listener);
+  // Some that the engine may have accepted already, and more than it accepts at a time.
+  std::vector<Fd> clients;
+  for (int i = 0; i < 5; ++i) clients.push_back(ConnectTo(address));
+  rig.Settle();
+  for (int i = 0; i < 2 * kAcceptBudget; ++i) clients.push_back(ConnectTo(address));
+  CHECK_EQ(rig.HalfClose(listener.value()), kPending);
+  CHECK(::access((directory / "s").c_str(), F_OK) != 0);
+  const Fd late = posix::OpenSocket(posix::SocketType::kStream).value();
+  CHECK(!posix::Connect(late.get(), address).ok());
+
+  CHECK_EQ(rig.HalfClose(listener.value()), kPending);
+  (void)rig.Await(listener.value(), Kind::kEnd);
+  CHECK_EQ(rig.Count(listener.value(), Kind::kAccepted), clients.size());
+  rig.Settle();
+  CHECK_EQ(rig.Count(listener.value(), Kind::kEnd), 0u);
+  for (const Fd& client : clients) CHECK(!WasClosed(client));
+  CHECK_EQ(rig.Close(listener.value()), 0);
+  (void)rig.Await(listener.value(), Kind::kClosed);
+}
+
+TEST("a listener that finishes with nobody waiting is done at once, also when it is closed first") {
+  EngineRig rig;
+  const int32_t listener = rig.engine().Listen(FreshName(), {}).value();
+  rig.Settle();
+  CHECK_EQ(rig.HalfClose(listener), kPending);
+  (void)rig.Await(listener, Kind::kEnd);
+  CHECK_EQ(rig.Close(listener), 0);
+  (void)rig.Await(listener, Kind::kClosed);
+
+  const int32_t other = rig.engine().Listen(FreshName(), {}).value();
+  CHECK_EQ(rig.HalfClose(other), kPending);
+  CHECK_EQ(rig.Close(other), 0);
+  (void)rig.Await(other, Kind::kClosed);
+  rig.Settle();
 }
 
 }  // namespace
