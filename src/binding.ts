@@ -77,6 +77,14 @@ export interface NativeBinding extends RawBinding {
     type: SocketType,
     descriptors: boolean,
   ): number;
+  /** `place`: see `server/place.ts`. The path is no abstract name. */
+  listenAtPlace(
+    path: Uint8Array,
+    backlog: number,
+    type: SocketType,
+    descriptors: boolean,
+    place: Int32Array,
+  ): number;
   /** Takes ownership of `fd`, also when it fails. */
   adoptListener(fd: number, backlog: number): number;
   /** Once per thread, before the first message socket. */

@@ -6,6 +6,7 @@ import net from 'node:net';
 import { normalizeArguments, packArguments } from './arguments';
 import { native } from './binding';
 import { tellOfMade } from './client-channel';
+import { NetServer } from './server/net-server';
 import {
   Server as AfunixServer,
   type ConnectionListener,
@@ -23,8 +24,7 @@ export const Socket: SocketConstructor =
   native === null ? (net.Socket as unknown as SocketConstructor) : AfunixSocket;
 export type Socket = SocketType;
 
-export const Server: ServerConstructor =
-  native === null ? (net.Server as unknown as ServerConstructor) : AfunixServer;
+export const Server: ServerConstructor = native === null ? NetServer : AfunixServer;
 export type Server = import('./server/server').Server;
 
 export interface Connect {

@@ -20,6 +20,13 @@ export interface ListenerUser {
   [onDrop](status: number, count: number): void;
 }
 
+/** Those whose files process.exit() would leave, which runs no cleanup hook on the main thread. */
+const closedAtExit = new Set<Listener>();
+
+function closeAll(): void {
+  for (const listener of closedAtExit) listener.close();
+}
+
 export class Listener extends AsyncResource implements HandleOwner {
   writeOutcome = 0;
   unflushed = 0;
@@ -28,6 +35,7 @@ export class Listener extends AsyncResource implements HandleOwner {
   readonly awaitsWrite = false;
 
   private user: ListenerUser | null;
+  private onFinished: (() => void) | null = null;
 
   constructor(
     private readonly handle: number,
@@ -46,12 +54,33 @@ export class Listener extends AsyncResource implements HandleOwner {
     return engine().descriptor(this.handle);
   }
 
+  /** `net` leaves its socket files behind at process.exit(); this one does not. */
+  closeAtExit(): void {
+    if (closedAtExit.size === 0) process.on('exit', closeAll);
+    closedAtExit.add(this);
+  }
+
   /** Connections that were accepted meanwhile are closed. */
   close(): void {
     this.user = null;
+    if (closedAtExit.delete(this) && closedAtExit.size === 0) process.off('exit', closeAll);
     submit(this.handle, Ask.close, 0, 0);
     // Nobody shall get in, nor find the file, after close() returned.
     flush();
+  }
+
+  /** Lets nobody in any more, hands on whoever waits in the backlog, and closes; `finished` is called then. */
+  finish(finished: () => void): void {
+    this.onFinished = finished;
+    submit(this.handle, Ask.shutdown, 0, 0);
+    flush();
+  }
+
+  onEnd(): void {
+    const { onFinished } = this;
+    this.onFinished = null;
+    this.close();
+    onFinished?.();
   }
 
   onAccepted(handle: number): void {
@@ -76,7 +105,6 @@ export class Listener extends AsyncResource implements HandleOwner {
   onTargetData(): void {}
   onDescriptors(): void {}
   onMessages(): void {}
-  onEnd(): void {}
   onReadError(): void {}
   onWritten(): void {}
   onShutdown(): void {}

@@ -9,14 +9,16 @@ import { STREAM, type SocketType } from '../binding';
 import { encodeAddress, isAbstract, isPadded, type AbstractLength } from '../address';
 import { backlogOf, isPipeName, normalizeArguments, type LooseOptions } from '../arguments';
 import { engine, startEngine } from '../engine/engine';
-import { addHint, codedError, errnoException, listenException } from '../errors';
+import { addHint, codedError, errnoException } from '../errors';
 import { listenAsNet } from '../net-twin';
 import { LISTEN_MODE_IS_WHOLE, ZERO_CONNECTIONS_IS_A_LIMIT } from '../net-version';
 import { Connection } from '../socket/connection';
 import type { SocketMethods } from '../socket/methods';
 import { AcceptedOptions, Socket } from '../socket/socket';
+import { listenFailure } from './failure';
 import { connectionFor, Listener, onAccept, onDrop, type Accepted } from './listener';
 import type { ServerOptions } from './options';
+import { openAtPlace, placeOf, refuseOptions, type Place } from './place';
 
 export const kListener = Symbol('listener');
 export const kElsewhere = Symbol('elsewhere');
@@ -26,6 +28,9 @@ export const kSocketFor = Symbol('socket for');
 export const kFace = Symbol('face');
 const kOpened = Symbol('opened');
 const kIsFull = Symbol('is full');
+const kPlace = Symbol('place');
+const kFinishing = Symbol('finishing');
+const kFinish = Symbol('finish');
 export const kServerOptions = Symbol('options');
 
 /** The kernel rounds it up to 512. */
@@ -69,6 +74,10 @@ export class ServerMethods extends EventEmitter {
   declare maxConnections?: number | null;
   declare [kListener]: Listener | null;
   declare [kServerOptions]: ServerOptions;
+  /** Of the listener that it has or had last. */
+  declare [kPlace]: Place | null;
+  /** Listeners that let nobody in any more and whose backlogs are being served. */
+  declare [kFinishing]: number;
 
   /** Of its listener and of what that accepts. */
   get [kSocketType](): SocketType {
@@ -93,7 +102,12 @@ export class ServerMethods extends EventEmitter {
       );
       throw error;
     }
-    if (belongsToNet(options, this[kSocketType])) return this[kElsewhere](args);
+    const place = placeOf(options, this[kSocketType]);
+    if (belongsToNet(options, this[kSocketType])) {
+      refuseOptions(options, 'is not followed by node:net, which listens on this');
+      return this[kElsewhere](args);
+    }
+    this[kPlace] = place;
     listenTrace?.asyncStart.publish({ server: this[kFace], options });
     const { fd, path } = options as { fd?: number; path: string };
     const byDescriptor = typeof fd === 'number' && fd >= 0;
@@ -123,18 +137,17 @@ export class ServerMethods extends EventEmitter {
     return this;
   }
 
-  private [kOpened](handle: number, path: string | undefined): void {
-    if (handle < 0) {
-      // libuv says EACCES for a missing directory; what the kernel said is the cause.
-      const missing = path !== undefined && handle === ENOENT;
-      const error = listenException(missing ? EACCES : handle, path);
-      if (missing) error.cause = errnoException(handle, 'bind', path);
+  private [kOpened](handle: number | Error, path: string | undefined): void {
+    if (typeof handle !== 'number' || handle < 0) {
+      const error = typeof handle === 'number' ? listenFailure(handle, path) : handle;
       listenTrace?.error.publish({ server: this[kFace], error });
       process.nextTick(emitError, this, error);
       return;
     }
     listenTrace?.asyncEnd.publish({ server: this[kFace] });
-    this[kListener] = new Listener(handle, this);
+    const listener = new Listener(handle, this);
+    if (this[kPlace] !== null) listener.closeAtExit();
+    this[kListener] = listener;
     this._connectionKey = `-1:${path ?? 'null'}:-1`;
     if (this._unref) this.unref();
     process.nextTick(emitListening, this);
@@ -216,10 +229,20 @@ export class ServerMethods extends EventEmitter {
     }
     if (listener !== null) {
       this[kListener] = null;
-      listener.close();
+      // Who has connected to a server that another one replaces has done so in good faith.
+      if (this[kPlace]?.stale === 'replace') this[kFinish](listener);
+      else listener.close();
     }
     this._emitCloseIfDrained();
     return this;
+  }
+
+  private [kFinish](listener: Listener): void {
+    this[kFinishing] += 1;
+    listener.finish(() => {
+      this[kFinishing] -= 1;
+      this._emitCloseIfDrained();
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -228,7 +251,7 @@ export class ServerMethods extends EventEmitter {
   }
 
   _emitCloseIfDrained(): void {
-    if (this[kListener] !== null || this._connections > 0) return;
+    if (this[kListener] !== null || this._connections > 0 || this[kFinishing] > 0) return;
     process.nextTick(emitClose, this);
   }
 
@@ -275,6 +298,8 @@ export function initializeServer(server: ServerMethods, options: ServerOptions):
       ? getDefaultHighWaterMark(false)
       : highWaterMark;
   server[kListener] = null;
+  server[kPlace] = null;
+  server[kFinishing] = 0;
   server[kServerOptions] = options;
 }
 
@@ -286,9 +311,6 @@ let beforeWorkerListens: WorkerListens | undefined;
 export function whenWorkerListens(prepare: WorkerListens): void {
   beforeWorkerListens = prepare;
 }
-
-const ENOENT = -2;
-const EACCES = -13;
 
 /** Whether `net` has to do it, if only to refuse it. */
 export function belongsToNet(options: LooseOptions, type: SocketType): boolean {
@@ -309,14 +331,16 @@ function openListener(
   path: string,
   backlog: number,
   options: LooseOptions,
-): number {
+): number | Error {
+  const descriptors = Boolean(server[kServerOptions].maxDescriptors);
+  const type = server[kSocketType];
+  const place = server[kPlace];
+  if (place !== null) return openAtPlace(path, place, backlog, type, descriptors);
   let mode = 0;
   if (options['readableAll'] === true) mode |= READABLE_BY_ALL;
   if (options['writableAll'] === true) mode |= WRITABLE_BY_ALL;
   const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
-  const descriptors = Boolean(server[kServerOptions].maxDescriptors);
   const address = encodeAddress(path);
-  const type = server[kSocketType];
   return engine().listen(address, padded, backlog, mode, LISTEN_MODE_IS_WHOLE, type, descriptors);
 }
 

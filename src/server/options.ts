@@ -2,6 +2,7 @@
 import type net from 'node:net';
 import type { AbstractLength } from '../address';
 import type { DescriptorLimits } from '../descriptor-quota';
+import type { Stale } from './place';
 
 /** Limits are those of each accepted socket. */
 export interface ServerOptions extends net.ServerOpts, DescriptorLimits {
@@ -14,6 +15,27 @@ export interface ServerOptions extends net.ServerOpts, DescriptorLimits {
 export interface ServerListenOptions extends net.ListenOptions {
   /** An inherited descriptor of a bound Unix stream socket; ours from here on. */
   fd?: number;
+  /**
+   * The permission bits of the socket file, 0 to 0o777, which it has before anybody can connect; default 0o600 if any of these options
+   * or `authorize` is given, otherwise as in `net`. Connecting takes write permission.
+   */
+  mode?: number;
+  /** Who owns the socket file: a number. Giving it away takes root. Default: this process's user. */
+  uid?: number;
+  /** The group of the socket file: a number, of a group that this user is in unless it is root. Default: as bind(2) makes it. */
+  gid?: number;
+  /**
+   * What to do about a socket file that is there already: fail with EADDRINUSE (`'error'`, the default), take its place if no socket is
+   * bound to it any more (`'probe'`), or take it in one step from a server that may still be running (`'replace'`). Nothing but a socket of
+   * this user, or of `uid`, is ever removed.
+   */
+  stale?: Stale;
+  /**
+   * Refuse, with ERR_AFUNIX_UNSAFE_DIRECTORY, a path on which somebody else could put another socket in the place of this one: below a directory
+   * that is neither root's nor this user's (nor `uid`'s), or that everybody may write to and that has no sticky bit. Default true
+   * if any of these options or `authorize` is given.
+   */
+  checkDirectory?: boolean;
   /** How an abstract name becomes an address. Default: as the `net` of this Node does it. */
   abstractLength?: AbstractLength;
 }
