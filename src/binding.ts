@@ -3,6 +3,7 @@
  * every native function returns a number: a handle, a count, 0, or −errno.
  */
 import path from 'node:path';
+import type { CredentialsBinding } from './credentials/native';
 import type { RawBinding } from './raw/native';
 
 /** SOCK_STREAM and SOCK_SEQPACKET, as `describe` says them. */
@@ -20,6 +21,8 @@ export interface EngineMemory {
   readonly slabs: Uint8Array[];
   /** Numbers of descriptors that came with data, see `claimDescriptors`. */
   readonly descriptors: Int32Array;
+  /** Who is at the other end of what is told, see `PEER`. */
+  readonly peers: Int32Array;
   /** By handle: memory of the user's that reads go into. */
   readonly targets: (Uint8Array | undefined)[];
   /** By handle: the bytes of a large write under way, kept alive and unchanged until it is done. */
@@ -36,7 +39,7 @@ export interface MessageMemory {
   readonly outgoing: Int32Array;
 }
 
-export interface NativeBinding extends RawBinding {
+export interface NativeBinding extends RawBinding, CredentialsBinding {
   /** Built for debugging. */
   readonly debug: boolean;
   /**

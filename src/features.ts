@@ -2,8 +2,10 @@
 import { NET_ABSTRACT_LENGTH } from './address';
 import { missingBecause, native } from './binding';
 import { chosenEngine, noUringBecause } from './engine/choice';
+import { peerFeatures } from './credentials/features';
 import { engine, isAttached } from './engine/engine';
 import { registration } from './register/registration';
+import { refusedConnections } from './server/refusal';
 
 export interface Feature {
   readonly available: boolean;
@@ -20,6 +22,10 @@ export interface Features {
   readonly ioUring: Feature;
   readonly busyPoll: Feature;
   readonly abstractNames: Feature;
+  /** Parts of a peer's credentials: `groups`, `label` and `pidfd`. */
+  readonly peerGroups: Feature;
+  readonly peerLabel: Feature;
+  readonly peerPidfd: Feature;
   /** How this Node's `net`, and so afunix by default, turns an abstract name into an address. */
   readonly abstractLength: 'exact' | 'padded';
   /** Whether paths of `node:net` are served by afunix in this thread, and how. */
@@ -41,6 +47,8 @@ export interface Stats {
   readonly engine: 'epoll' | 'io_uring' | 'net';
   readonly connected: number;
   readonly accepted: number;
+  /** Connections that `authorize` or a limit of it refused. */
+  readonly refused: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
   /** Times that the engine had something to tell. */
@@ -65,6 +73,7 @@ export function features(): Features {
       process.platform === 'linux'
         ? { available: true }
         : { available: false, reason: 'only Linux has them' },
+    ...peerFeatures(missingBecause),
     abstractLength: NET_ABSTRACT_LENGTH,
     register: registerFeature(),
   };
@@ -104,6 +113,7 @@ export function stats(): Stats {
     engine: native === null ? 'net' : chosenEngine().engine,
     connected,
     accepted,
+    refused: refusedConnections(),
     bytesRead,
     bytesWritten,
     wakeups,

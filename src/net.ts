@@ -4,7 +4,8 @@
  */
 import net from 'node:net';
 import { normalizeArguments, packArguments } from './arguments';
-import { native } from './binding';
+import { missingBecause, native } from './binding';
+import { cannotGuard, expectationOf } from './credentials/expectation';
 import { tellOfMade } from './client-channel';
 import { NetServer } from './server/net-server';
 import {
@@ -41,6 +42,9 @@ function connectAnywhere(...args: unknown[]): unknown {
   const normalized = normalizeArguments(args);
   const { options } = normalized;
   if (native === null || (options['path'] === undefined && options['port'] !== undefined)) {
+    if (expectationOf(options) !== null) {
+      throw cannotGuard('authorize', missingBecause ?? 'it is for pathnames and abstract names');
+    }
     return Reflect.apply(net.connect as (...forwarded: unknown[]) => net.Socket, net, args);
   }
   const socket = new Socket(options);

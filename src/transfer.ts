@@ -2,12 +2,13 @@
  * Connections and listeners for other threads of this process. A descriptor belongs to the process, so its number is all that has to be
  * passed on; what `transfer()` returns goes through `postMessage()` or `workerData`.
  */
+import { cannotGuard } from './credentials/expectation';
 import { Descriptor } from './descriptor';
 import './descriptor-casts';
 import { engine } from './engine/engine';
 import { codedError, errnoException } from './errors';
 import { wrongType } from './checks';
-import { listenerDescriptor, ServerMethods } from './server/methods';
+import { isGuarded, listenerDescriptor, ServerMethods } from './server/methods';
 import type { ServerOptions } from './server/options';
 import type { ConnectionListener, Server } from './server/server';
 import { SocketMethods } from './socket/methods';
@@ -26,6 +27,8 @@ export interface TransferredSocket {
 export interface TransferredServer {
   readonly transferred: 'server';
   readonly fd: number;
+  /** It asks who connects: whoever receives it has to say whom to let in, too. */
+  readonly guarded: boolean;
 }
 
 /** The socket is destroyed, and its connection goes on wherever it is received. Errors: as `detach()`. */
@@ -48,7 +51,7 @@ export function transfer(given: Socket | Server): TransferredSocket | Transferre
   if (listening < 0) throw codedError(Error, 'ERR_SERVER_NOT_RUNNING', 'Server is not running.');
   const copy = engine().duplicate(listening);
   if (copy < 0) throw errnoException(copy, 'fcntl');
-  return { transferred: 'server', fd: new Descriptor(copy).take() };
+  return { transferred: 'server', fd: new Descriptor(copy).take(), guarded: isGuarded(given) };
 }
 
 /** The connection, in this thread. */
@@ -67,6 +70,15 @@ export function receive(
   options: object = {},
   listener?: ConnectionListener,
 ): Socket | Server {
+  if (transferred.transferred === 'server' && transferred.guarded) {
+    const { authorize, maxConnectionsPerUid } = options as ServerOptions;
+    if (authorize === undefined && maxConnectionsPerUid === undefined) {
+      throw cannotGuard(
+        'the authorize or maxConnectionsPerUid of a server that was transferred',
+        'functions do not go along; give receive() its own',
+      );
+    }
+  }
   const descriptor = new Descriptor(transferred.fd);
   if (transferred.transferred === 'server') return descriptor.toServer(options, listener);
   return Socket.from({ descriptor, head: Buffer.from(transferred.head) }, options);

@@ -25,11 +25,10 @@ bool SharedMemory::Attach(napi_env env, napi_value layout) {
   submissions_ = RowsOf<engine::Submission>(env, Field(env, layout, "submissions"));
   send_area_ = BytesOf(env, Field(env, layout, "sendArea"));
   receive_area_ = BytesOf(env, Field(env, layout, "receiveArea"));
-  const auto descriptors = BytesOf(env, Field(env, layout, "descriptors"));
-  descriptors_ = {reinterpret_cast<int32_t*>(descriptors.data()),
-                  descriptors.size() / sizeof(int32_t)};
+  descriptors_ = RowsOf<int32_t>(env, Field(env, layout, "descriptors"));
+  peers_ = RowsOf<int32_t>(env, Field(env, layout, "peers"));
   const bool areas = !completions_.empty() && !submissions_.empty() && !send_area_.empty() &&
-                     !receive_area_.empty() && !descriptors_.empty();
+                     !receive_area_.empty() && !descriptors_.empty() && !peers_.empty();
   return areas && layout_.Set(env, layout) && targets_.Set(env, Field(env, layout, "targets")) &&
          slabs_.Set(env, Field(env, layout, "slabs")) &&
          payloads_.Set(env, Field(env, layout, "payloads"));
@@ -43,7 +42,7 @@ engine::MessageMemory SharedMemory::AttachMessages(napi_value layout) {
 }
 
 engine::EngineMemory SharedMemory::memory() {
-  return {completions_, send_area_, receive_area_, descriptors_, this};
+  return {completions_, send_area_, receive_area_, descriptors_, peers_, this};
 }
 
 napi_value SharedMemory::Element(const Reference& array, int32_t index) const {

@@ -43,6 +43,7 @@ class SharedMemory final : public engine::HostMemory {
   std::span<std::byte> send_area_;
   std::span<std::byte> receive_area_;
   std::span<int32_t> descriptors_;
+  std::span<int32_t> peers_;
 };
 
 }  // namespace afunix::binding

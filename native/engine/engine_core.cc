@@ -12,7 +12,8 @@ namespace afunix::engine {
 EngineCore::EngineCore(const EngineMemory& memory)
     : memory_(memory),
       receive_area_(memory.receive_area.first(kReceiveAreaSize)),
-      descriptors_(memory.descriptors) {}
+      descriptors_(memory.descriptors),
+      peers_(memory.peers) {}
 
 Connection* EngineCore::FindConnection(int32_t handle) const {
   Endpoint* endpoint = endpoints_.Find(handle);
@@ -59,6 +60,7 @@ void EngineCore::BeginCollection() {
   completed_ = 0;
   receive_area_.Rewind();
   descriptors_.Clear();
+  peers_.Clear();
   message_area_.Rewind();
 }
 

@@ -16,6 +16,7 @@
 #include "engine/listener.h"
 #include "engine/message_area.h"
 #include "engine/message_socket.h"
+#include "engine/peer_table.h"
 #include "engine/receive_area.h"
 #include "engine/records.h"
 #include "engine/stream_socket.h"
@@ -28,6 +29,7 @@ struct EngineMemory {
   std::span<const std::byte> send_area;
   std::span<std::byte> receive_area;
   std::span<int32_t> descriptors;
+  std::span<int32_t> peers;
   HostMemory* host = nullptr;
 };
 
@@ -86,6 +88,7 @@ class EngineCore : public Engine {
   EngineMemory memory_;
   ReceiveArea receive_area_;
   DescriptorTable descriptors_;
+  PeerTable peers_;
   MessageArea message_area_;
   HandleTable endpoints_;
   Counters counters_;

@@ -6,6 +6,7 @@
 #include "engine/budgets.h"
 #include "engine/readiness_engine.h"
 #include "posix/ancillary.h"
+#include "posix/credentials.h"
 #include "posix/socket.h"
 #include "posix/timer_fd.h"
 
@@ -163,7 +164,10 @@ bool ReadinessEngine::TellAccepted(Listener& listener, posix::Fd fd) {
     return false;
   }
   ++counters_.accepted;
-  Complete(listener.handle, CompletionKind::kAccepted, handle);
+  ++counters_.syscalls;
+  // As of connect(2): neither a change of identity nor an exit of the peer changes it any more.
+  Complete(listener.handle, CompletionKind::kAccepted, handle,
+           peers_.Put(posix::PeerCredentials(socket.fd.get())));
   return true;
 }
 

@@ -9,7 +9,7 @@ namespace afunix::engine {
 // What happened. One row per event, in the order in which it happened on its handle.
 enum class CompletionKind : int32_t {
   kConnected = 1,  // result: 0 or −errno
-  kAccepted,       // result: the new connection's handle
+  kAccepted,       // result: the new connection's handle; offset: its row in the table of peers
   kData,           // `result` bytes at `offset` of the receive area
   kSlabData,       // `result` bytes at the start of slab `offset`
   kTargetData,     // `result` bytes at the start of the handle's own receive target

@@ -2,10 +2,10 @@
  * EngineConnection: the engine's side of one connected socket, as far as streams and messages have it in common. It is what
  * `net` calls a handle: made when a socket connects or is accepted, gone when it is destroyed.
  *
- * It extends AsyncResource so that everything the socket tells its user happens in the context in which the
+ * It is an AsyncResource so that everything the socket tells its user happens in the context in which the
  * socket was made.
  */
-import { AsyncResource } from 'node:async_hooks';
+import { PeerConnection } from '../credentials/connection';
 import { errnoException } from '../errors';
 import { engine, flush, own, submit, type HandleOwner } from './engine';
 import { Ask } from './records';
@@ -17,6 +17,7 @@ export const onWriteError = Symbol('onWriteError');
 
 /** The socket, as its connection sees it. Symbols, because a socket's names belong to its users. */
 export interface ConnectionUser {
+  destroy(error: Error): unknown;
   [onConnect](status: number): void;
   [onEnd](): void;
   /** Everything that came before it was told. */
@@ -26,7 +27,7 @@ export interface ConnectionUser {
 }
 
 export abstract class EngineConnection<User extends ConnectionUser>
-  extends AsyncResource
+  extends PeerConnection
   implements HandleOwner
 {
   reading = false;
@@ -41,11 +42,8 @@ export abstract class EngineConnection<User extends ConnectionUser>
   protected shutdownCallback: ((status: number) => void) | null = null;
   protected closedCallback: (() => void) | null = null;
 
-  protected constructor(
-    readonly handle: number,
-    resource: string,
-  ) {
-    super(resource);
+  protected constructor(handle: number, resource: string) {
+    super(resource, handle);
     own(handle, this);
   }
 
@@ -76,6 +74,7 @@ export abstract class EngineConnection<User extends ConnectionUser>
   close(callback: () => void): void {
     this.closedCallback = callback;
     this.user = null;
+    this.closed();
     submit(this.handle, Ask.close, 0, 0);
   }
 
@@ -99,7 +98,11 @@ export abstract class EngineConnection<User extends ConnectionUser>
   }
 
   onConnected(status: number): void {
-    if (this.user !== null) this.runInAsyncScope(connected, this.user, status);
+    const { user } = this;
+    if (user === null) return;
+    const tell = (): void => this.runInAsyncScope(connected, user, status);
+    if (status !== 0) tell();
+    else this.whenMet(tell, (error) => this.runInAsyncScope(() => user.destroy(error)));
   }
 
   onEnd(): void {

@@ -18,6 +18,7 @@ import {
   Happened,
   OUTGOING,
   OUTGOING_ROWS,
+  PEER,
   PENDING,
   SEND_AREA_SIZE,
   SUBMISSION,
@@ -38,7 +39,8 @@ export interface HandleOwner {
   blocked: boolean;
 
   onConnected(status: number): void;
-  onAccepted(handle: number): void;
+  /** `peer` is the row of `peers` with whoever connected. */
+  onAccepted(handle: number, peer: number): void;
   onData(offset: number, length: number): void;
   onSlabData(slab: number, length: number): void;
   onTargetData(length: number): void;
@@ -61,6 +63,8 @@ const submissions = new Int32Array(SUBMISSION_CAPACITY * SUBMISSION.width);
 export const sendArea = Buffer.allocUnsafeSlow(SEND_AREA_SIZE);
 /** Descriptors that came with what is told in this batch; the engine's until they are claimed. */
 export const descriptorNumbers = new Int32Array(DESCRIPTOR_CAPACITY);
+/** Who connected, by the rows that completions name; read before the next batch. */
+export const peers = new Int32Array(COMPLETION_CAPACITY * PEER.width);
 /** Messages to send; only message sockets use it. */
 export const outgoing = new Int32Array(OUTGOING_ROWS * OUTGOING.width);
 export const targets: (Uint8Array | undefined)[] = [];
@@ -106,6 +110,7 @@ export function startEngine(): number {
     targets,
     payloads,
     descriptors: descriptorNumbers,
+    peers,
   };
   let choice = chosenEngine();
   let status = native.attach(memory, dispatch, choice.engine === 'io_uring');
@@ -335,7 +340,7 @@ function deliver(row: number): void {
       return;
     case Happened.accepted:
       if (owner === undefined) submit(result, Ask.close, 0, 0);
-      else owner.onAccepted(result);
+      else owner.onAccepted(result, completions[row + 2]);
       return;
     case Happened.end:
       owner?.onEnd();

@@ -21,6 +21,9 @@ export const RECEIVE_MEMORY_SIZE = RECEIVE_AREA_SIZE + RING_BUFFER_COUNT * RING_
 export const SLAB_COUNT = 4;
 export const DESCRIPTOR_CAPACITY = 1024;
 
+/** Columns of the table of peers, which has a row for each that a completion names. */
+export const PEER = { pid: 0, uid: 1, gid: 2, width: 3 } as const;
+
 /** Columns of the table of received messages, each `MESSAGE_ROWS` long; the last two only where a flag says so. */
 export const RECEIVED = {
   offset: 0,

@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import { encodeAddress, isPadded } from '../address';
 import { SEQPACKET } from '../binding';
 import { connectPatience } from '../connect-timeout';
+import { expectationOf, type Expectation } from '../credentials/expectation';
 import { engine } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
 import { startMessages } from './memory';
@@ -18,6 +19,7 @@ const EBADF = -9;
 export interface Opening {
   readonly path: string;
   readonly timeout: number | undefined;
+  readonly expectation: Expectation | null;
   /** A handle, or −errno. With `descriptors` the other end may send some. */
   open(descriptors: boolean): number;
 }
@@ -37,6 +39,7 @@ export function openConnection([target]: ConnectArguments): Opening {
   return {
     path,
     timeout,
+    expectation: expectationOf(options),
     open: (descriptors) =>
       engine().connect(encodeAddress(path), padded, patience, SEQPACKET, descriptors),
   };

@@ -3,6 +3,8 @@ import { inspect } from 'node:util';
 import type { AbstractLength } from '../address';
 import { checkBusyPoll } from '../busy-poll';
 import { checkDescriptorLimits, type DescriptorLimits } from '../descriptor-quota';
+import type { ExpectationOptions } from '../credentials/expectation';
+import type { GateOptions } from '../server/gate-options';
 import { codedError } from '../errors';
 import { MESSAGE_AREA_SIZE, MESSAGE_ALIGNMENT, MESSAGE_ROWS } from '../engine/records';
 
@@ -38,7 +40,7 @@ export interface SocketOptions extends MessageOptions {
   signal?: AbortSignal;
 }
 
-export interface SocketConnectOptions {
+export interface SocketConnectOptions extends ExpectationOptions {
   /** A pathname of at most 107 bytes, or an abstract name behind a leading NUL. */
   path: string;
   /** Milliseconds to wait for room in the server's backlog, default 30,000; then EAGAIN. */
@@ -49,7 +51,7 @@ export interface SocketConnectOptions {
   timeout?: number;
 }
 
-export interface ServerOptions extends MessageOptions {
+export interface ServerOptions extends MessageOptions, GateOptions {
   /** Accepted sockets read nothing until `resume()`. */
   pauseOnConnect?: boolean;
   /** A 'connection' listener that rejects destroys its socket. */

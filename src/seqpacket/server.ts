@@ -3,6 +3,8 @@ import type { EventEmitter } from 'node:events';
 import { inspect } from 'node:util';
 import { native, SEQPACKET, type SocketType } from '../binding';
 import type { LooseOptions } from '../arguments';
+import type { PeerCredentials } from '../credentials/peer';
+import type { Refusal } from '../server/refusal';
 import { startMessages } from './memory';
 import { codedError } from '../errors';
 import { connectionFor, type Accepted } from '../server/listener';
@@ -29,6 +31,8 @@ export interface ServerEvents {
   error: [error: Error];
   /** A connection was refused: because of `maxConnections`, or for want of what the error says. */
   drop: [error?: Error];
+  /** `authorize` or a limit refused a connection, before anything was made of it. */
+  refused: [peer: PeerCredentials, refusal: Refusal];
 }
 
 /** As `Server` of the main entry, as far as it concerns paths. */

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { ReadableStream, WritableStream } from 'node:stream/web';
 import { checkDescriptors, duplicateAll, type DescriptorLike } from '../descriptor-sending';
+import type { PeerCredentials } from '../credentials/peer';
 import { engine } from '../engine/engine';
 import { MESSAGE_BUDGET } from '../engine/records';
 import { codedError, errnoException } from '../errors';
@@ -56,6 +57,8 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   server: EventEmitter | null = null;
 
   #connection: MessageConnection | null = null;
+  /** That is gone, and knows who was at its other end. */
+  #last: MessageConnection | null = null;
   readonly #options: SocketOptions;
   readonly #inbox: Inbox;
   /** Only where something beside the bytes is wanted. */
@@ -111,7 +114,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
         'This socket is connected, or was: make another one for another connection',
       );
     }
-    const { path, timeout, open } = openConnection(args);
+    const { path, timeout, expectation, open } = openConnection(args);
     const listener = args[1];
     if (typeof listener === 'function') this.once('connect', listener);
     if (timeout !== undefined) this.setTimeout(timeout);
@@ -120,7 +123,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     const status = startMessages();
     const handle = status < 0 ? status : open(Boolean(this.#options.maxDescriptors));
     if (handle < 0) this.destroy(errnoException(handle, 'connect', path, 'SOCK_SEQPACKET'));
-    else this.#attach(new MessageConnection(handle));
+    else this.#attach(new MessageConnection(handle).expect(expectation));
     return this;
   }
 
@@ -442,6 +445,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
       connection.abandon(error ?? codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed'));
       connection.close(close);
       this.#connection = null;
+      this.#last = connection;
     }
     this.#gone?.();
     return this;
@@ -514,6 +518,15 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   /** The longest message that can be sent; 0 before there is a connection. */
   get maxMessageSize(): number {
     return this.#longest;
+  }
+
+  /**
+   * Who is at the other end, as the kernel recorded it: of an accepted socket who connected, of a connected one who called listen(2).
+   * Null before there is a connection; after its end only if the socket was accepted, or somebody asked before.
+   */
+  get peerCredentials(): PeerCredentials | null {
+    if (this.connecting) return null;
+    return (this.#connection ?? this.#last)?.peerCredentials ?? null;
   }
 
   get pending(): boolean {

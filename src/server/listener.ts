@@ -2,14 +2,17 @@
 import { AsyncResource } from 'node:async_hooks';
 import { engine, flush, own, submit, type HandleOwner } from '../engine/engine';
 import { Ask } from '../engine/records';
+import type { PeerConnection } from '../credentials/connection';
+import type { Gate } from './gate';
 
 export const onAccept = Symbol('onAccept');
 export const onDrop = Symbol('onDrop');
 
 export const connectionFor = Symbol('connectionFor');
+export const openGate = Symbol('openGate');
 
 /** What a listener hands on: a connection of its own type. */
-export interface Accepted {
+export interface Accepted extends PeerConnection {
   close(callback: () => void): void;
 }
 
@@ -18,6 +21,8 @@ export interface ListenerUser {
   [connectionFor](handle: number): Accepted;
   [onAccept](connection: Accepted): void;
   [onDrop](status: number, count: number): void;
+  /** Whoever comes has to pass it; null lets everybody in. */
+  [openGate](context: AsyncResource): Gate | null;
 }
 
 /** Those whose files process.exit() would leave, which runs no cleanup hook on the main thread. */
@@ -36,6 +41,7 @@ export class Listener extends AsyncResource implements HandleOwner {
 
   private user: ListenerUser | null;
   private onFinished: (() => void) | null = null;
+  private readonly gate: Gate | null;
 
   constructor(
     private readonly handle: number,
@@ -43,6 +49,7 @@ export class Listener extends AsyncResource implements HandleOwner {
   ) {
     super('AFUNIXLISTENER');
     this.user = user;
+    this.gate = user[openGate](this);
     own(handle, this);
   }
 
@@ -65,6 +72,7 @@ export class Listener extends AsyncResource implements HandleOwner {
     this.user = null;
     if (closedAtExit.delete(this) && closedAtExit.size === 0) process.off('exit', closeAll);
     submit(this.handle, Ask.close, 0, 0);
+    this.gate?.close();
     // Nobody shall get in, nor find the file, after close() returned.
     flush();
   }
@@ -83,12 +91,14 @@ export class Listener extends AsyncResource implements HandleOwner {
     onFinished?.();
   }
 
-  onAccepted(handle: number): void {
+  onAccepted(handle: number, peer: number): void {
     const { user } = this;
     if (user === null) submit(handle, Ask.close, 0, 0);
+    else if (this.gate !== null) this.gate.come(handle, peer);
     else {
       // Made outside of the server's context: whoever listened is not who is served.
       const connection = user[connectionFor](handle);
+      connection.acceptedFrom(peer);
       this.runInAsyncScope(accept, user, connection);
     }
   }

@@ -1,4 +1,5 @@
 /** The methods of Server: what `net.Server` does, on a pathname or abstract name. Never constructed itself. */
+import type { AsyncResource } from 'node:async_hooks';
 import cluster from 'node:cluster';
 import diagnostics from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
@@ -16,7 +17,10 @@ import { Connection } from '../socket/connection';
 import type { SocketMethods } from '../socket/methods';
 import { AcceptedOptions, Socket } from '../socket/socket';
 import { listenFailure } from './failure';
-import { connectionFor, Listener, onAccept, onDrop, type Accepted } from './listener';
+import { Gate, type GateUser } from './gate';
+import { DEFAULT_MAX_CONNECTIONS, rulesOf, type Rules } from './gate-options';
+import { connectionFor, Listener, onAccept, onDrop, openGate, type Accepted } from './listener';
+import { countRefusal } from './refusal';
 import type { ServerOptions } from './options';
 import { openAtPlace, placeOf, refuseOptions, type Place } from './place';
 
@@ -31,6 +35,7 @@ const kIsFull = Symbol('is full');
 const kPlace = Symbol('place');
 const kFinishing = Symbol('finishing');
 const kFinish = Symbol('finish');
+const kRules = Symbol('rules');
 export const kServerOptions = Symbol('options');
 
 /** The kernel rounds it up to 512. */
@@ -78,6 +83,7 @@ export class ServerMethods extends EventEmitter {
   declare [kPlace]: Place | null;
   /** Listeners that let nobody in any more and whose backlogs are being served. */
   declare [kFinishing]: number;
+  declare [kRules]: Rules | null;
 
   /** Of its listener and of what that accepts. */
   get [kSocketType](): SocketType {
@@ -102,12 +108,15 @@ export class ServerMethods extends EventEmitter {
       );
       throw error;
     }
-    const place = placeOf(options, this[kSocketType]);
+    const rules = rulesOf(this[kServerOptions], options);
+    const asked = { ...options, ...rules?.asked };
+    const place = placeOf(asked, this[kSocketType]);
     if (belongsToNet(options, this[kSocketType])) {
-      refuseOptions(options, 'is not followed by node:net, which listens on this');
+      refuseOptions(asked, 'is not followed by node:net, which listens on this');
       return this[kElsewhere](args);
     }
     this[kPlace] = place;
+    this[kRules] = rules;
     listenTrace?.asyncStart.publish({ server: this[kFace], options });
     const { fd, path } = options as { fd?: number; path: string };
     const byDescriptor = typeof fd === 'number' && fd >= 0;
@@ -171,6 +180,31 @@ export class ServerMethods extends EventEmitter {
     this._connections += 1;
     this.emit('connection', socket);
     if (serverChannel.hasSubscribers) serverChannel.publish({ socket });
+  }
+
+  /** Who is let in, by the rules of this listen(). */
+  [openGate](context: AsyncResource): Gate | null {
+    const rules = this[kRules];
+    if (rules === null) return null;
+    const most = (): number => {
+      const { maxConnections } = this;
+      if (typeof maxConnections === 'number' && (maxConnections || ZERO_CONNECTIONS_IS_A_LIMIT)) {
+        return maxConnections;
+      }
+      return rules.authorize === undefined ? Infinity : DEFAULT_MAX_CONNECTIONS;
+    };
+    const user: GateUser = {
+      maxConnections: most,
+      connections: () => this._connections,
+      make: (handle) => this[connectionFor](handle),
+      admit: (connection) => this[onAccept](connection as Accepted),
+      refused: (peer, refusal) => {
+        countRefusal();
+        if (refusal.code === 'maxConnections') this.emit('drop');
+        this.emit('refused', peer, refusal);
+      },
+    };
+    return new Gate(rules, user, context);
   }
 
   [connectionFor](handle: number): Accepted {
@@ -301,6 +335,7 @@ export function initializeServer(server: ServerMethods, options: ServerOptions):
   server[kPlace] = null;
   server[kFinishing] = 0;
   server[kServerOptions] = options;
+  server[kRules] = null;
 }
 
 type WorkerListens = (server: net.Server, args: readonly unknown[], options: ServerOptions) => void;
@@ -342,6 +377,11 @@ function openListener(
   const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
   const address = encodeAddress(path);
   return engine().listen(address, padded, backlog, mode, LISTEN_MODE_IS_WHOLE, type, descriptors);
+}
+
+/** It asks who connects, and so has everybody who listens in its place. */
+export function isGuarded(server: ServerMethods): boolean {
+  return server[kRules] !== null;
 }
 
 /** The descriptor that the server listens on, still its own; −1 if it does not. */

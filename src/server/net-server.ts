@@ -2,15 +2,26 @@
 import net from 'node:net';
 import { normalizeArguments } from '../arguments';
 import { missingBecause } from '../binding';
+import { rulesOf, type GateOptions } from './gate-options';
 import { refuseOptions } from './place';
 import type { ServerConstructor } from './server';
+
+/** What servers were made with. */
+const made = new WeakMap<object, GateOptions>();
 
 const { prototype } = net.Server;
 const listen = prototype.listen as (...args: unknown[]) => unknown;
 
+function remember<T extends object>(server: T, [options]: unknown[]): T {
+  if (typeof options === 'object' && options !== null) made.set(server, options);
+  return server;
+}
+
 /** `net.Server` itself, but for a `listen` that looks at its options first. */
 function construct(this: unknown, ...args: unknown[]): unknown {
-  if (!(this instanceof net.Server)) return Reflect.construct(net.Server, args, construct);
+  if (!(this instanceof net.Server))
+    return remember(Reflect.construct(net.Server, args, construct), args);
+  remember(this, args);
   return Reflect.apply(net.Server as unknown as (...args: unknown[]) => unknown, this, args);
 }
 
@@ -19,7 +30,9 @@ construct.prototype = Object.create(prototype, {
   constructor: { value: construct, writable: true, configurable: true },
   listen: {
     value(this: net.Server, ...args: unknown[]): unknown {
-      refuseOptions(normalizeArguments(args).options, `needs the addon: ${missingBecause ?? ''}`);
+      const { options } = normalizeArguments(args);
+      const rules = rulesOf(made.get(this) ?? {}, options);
+      refuseOptions({ ...options, ...rules?.asked }, `needs the addon: ${missingBecause ?? ''}`);
       return Reflect.apply(listen, this, args);
     },
     writable: true,

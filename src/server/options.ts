@@ -3,16 +3,17 @@ import type net from 'node:net';
 import type { AbstractLength } from '../address';
 import type { DescriptorLimits } from '../descriptor-quota';
 import type { Stale } from './place';
+import type { GateOptions } from './gate-options';
 
 /** Limits are those of each accepted socket. */
-export interface ServerOptions extends net.ServerOpts, DescriptorLimits {
+export interface ServerOptions extends net.ServerOpts, DescriptorLimits, GateOptions {
   /** Of each accepted socket, for reading and for writing, in bytes. */
   highWaterMark?: number;
   /** Microseconds to look for events before sleeping, while a connection is open. Burns a core; default 0. */
   busyPoll?: number;
 }
 
-export interface ServerListenOptions extends net.ListenOptions {
+export interface ServerListenOptions extends net.ListenOptions, GateOptions {
   /** An inherited descriptor of a bound Unix stream socket; ours from here on. */
   fd?: number;
   /**

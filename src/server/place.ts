@@ -29,7 +29,7 @@ export interface Place {
 const ABOUT_THE_FILE = ['mode', 'uid', 'gid', 'stale', 'checkDirectory'] as const;
 
 /** Options of `listen` that must not be ignored where they cannot be followed. */
-const MUST_BE_FOLLOWED = [...ABOUT_THE_FILE, 'authorize'] as const;
+const MUST_BE_FOLLOWED = [...ABOUT_THE_FILE, 'authorize', 'maxConnectionsPerUid'] as const;
 
 const DEFAULT_MODE = 0o600;
 const MOST_MODE = 0o777;

@@ -8,6 +8,7 @@ import { normalizeArguments, unpackArguments, type LooseOptions } from '../argum
 import { tellOfConnecting } from '../client-channel';
 import { connectPatience } from '../connect-timeout';
 import { onConnect, onEnd, onReadError, onWriteError } from '../engine/connection';
+import { cannotGuard, expectationOf } from '../credentials/expectation';
 import { engine, startEngine } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
 import { connectAsNet, connectNowhere } from '../net-twin';
@@ -35,6 +36,8 @@ export const kOptions = Symbol('options');
 export const kBytesRead = Symbol('bytesRead');
 export const kBytesWritten = Symbol('bytesWritten');
 export const kPendingSeen = Symbol('pending bytes seen');
+/** The connection that is gone: it knows who was at its other end. */
+export const kGone = Symbol('gone');
 
 export const kAttach = Symbol('attach');
 // Methods of ours: a name would be in the way of a subclass that uses it.
@@ -71,6 +74,7 @@ export class SocketMethods extends Duplex implements StreamUser {
   declare [kBytesRead]: number;
   declare [kBytesWritten]: number;
   declare [kPendingSeen]: number;
+  declare [kGone]: Connection | null;
   declare [kAddress]?: string;
 
   // Connecting
@@ -96,6 +100,7 @@ export class SocketMethods extends Duplex implements StreamUser {
     const limited = connectPatience(options['connectTimeout']);
     const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
     const address = encodeAddress(path);
+    const expectation = expectationOf(options);
     const connection = this[kConnection];
     const started = startEngine();
     if (started < 0) {
@@ -113,10 +118,14 @@ export class SocketMethods extends Duplex implements StreamUser {
     // Only the error needs to know where it was going.
     this[kAddress] = path;
     if (connection === null) this[kAttach](new Connection(status));
+    this[kConnection]?.expect(expectation);
   }
 
   /** Ports, hosts and whatever `net` refuses. */
   private [kElsewhere](args: readonly unknown[]): this {
+    if (expectationOf(normalizeArguments(args).options) !== null) {
+      throw cannotGuard('authorize', 'it is for pathnames and abstract names');
+    }
     if (this[kConnection] !== null) {
       // If it is nonsense, `net` says so.
       if (normalizeArguments(args).options['port'] === undefined) connectNowhere(args);
@@ -139,6 +148,7 @@ export class SocketMethods extends Duplex implements StreamUser {
   /** From now on this socket is `connection`. */
   [kAttach](connection: Connection): void {
     this[kConnection] = connection;
+    this[kGone] = null;
     connection.serve(this);
     this[kPendingSeen] = 0;
     const target = this[kUserBuffer]?.first();
@@ -398,6 +408,7 @@ export class SocketMethods extends Duplex implements StreamUser {
       this[kBytesWritten] = connection.bytesWritten;
       connection.close(() => this.emit('close', hadError));
       this[kConnection] = null;
+      this[kGone] = connection;
       callback(error);
     }
     const server = this._server;
@@ -550,19 +561,4 @@ const refuseToWrite = writeAfterEnd(SocketMethods.prototype.write);
 /** After the peer's end, without half-open. */
 export function onReadableEnd(this: SocketMethods): void {
   if (!this.allowHalfOpen) this.write = refuseToWrite;
-}
-
-/** `net.Socket` has these enumerable and on its prototype; some libraries list them. */
-for (const name of [
-  'bytesRead',
-  '_bytesDispatched',
-  'bytesWritten',
-  'remoteAddress',
-  'remoteFamily',
-  'remotePort',
-  'localAddress',
-  'localPort',
-  'localFamily',
-] as const) {
-  Object.defineProperty(SocketMethods.prototype, name, { enumerable: true });
 }

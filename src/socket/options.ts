@@ -2,6 +2,7 @@
 import type net from 'node:net';
 import type { AbstractLength } from '../address';
 import type { DescriptorLimits } from '../descriptor-quota';
+import type { ExpectationOptions } from '../credentials/expectation';
 
 export interface SocketOptions extends net.SocketConstructorOpts, DescriptorLimits {
   readableHighWaterMark?: number;
@@ -14,7 +15,7 @@ export interface SocketOptions extends net.SocketConstructorOpts, DescriptorLimi
   busyPoll?: number;
 }
 
-export interface SocketConnectOptions {
+export interface SocketConnectOptions extends ExpectationOptions {
   /** A pathname of at most 107 bytes, or an abstract name behind a leading NUL. */
   path: string;
   /** Milliseconds to wait for room in the server's backlog, default 30,000; then EAGAIN. */

@@ -7,6 +7,7 @@
 import net from 'node:net';
 import { Duplex, type DuplexOptions } from 'node:stream';
 import { checkBusyPoll } from '../busy-poll';
+import type { PeerCredentials } from '../credentials/peer';
 import { engine } from '../engine/engine';
 import { descriptorOf, type Descriptor } from '../descriptor';
 import { errnoException } from '../errors';
@@ -18,6 +19,7 @@ import {
   kBytesRead,
   kBytesWritten,
   kConnection,
+  kGone,
   kIdle,
   kOptions,
   kPendingSeen,
@@ -29,6 +31,7 @@ import type { SocketConnectOptions, SocketOptions } from './options';
 import { sendDescriptors, type SendDescriptorsCallback } from './passing';
 import { checkDescriptorLimits } from '../descriptor-quota';
 import type { DescriptorLike } from '../descriptor-sending';
+import { peerCredentialsOf } from './peer';
 import { UserBuffer } from './user-buffer';
 
 /** Every member of `net.Socket`, and ours. */
@@ -40,6 +43,11 @@ export interface Socket extends net.Socket {
 }
 
 export interface Socket {
+  /**
+   * Who is at the other end, as the kernel recorded it: of an accepted socket who connected, of a connected one who called listen(2).
+   * Null before there is a connection; after its end only if the socket was accepted, or somebody asked before.
+   */
+  readonly peerCredentials: PeerCredentials | null;
   /**
    * Sends 1 to 253 descriptors together with `bytes`, which must not be empty. They stay the sender's, who may close them at once.
    * The rest is as with `write()`. Errors: EBADF, EMFILE at once; EPERM if the peer takes none (Linux 6.16).
@@ -184,6 +192,7 @@ function initialize(
   socket[kBytesRead] = 0;
   socket[kBytesWritten] = 0;
   socket[kPendingSeen] = 0;
+  socket[kGone] = null;
   socket.server = null;
   socket._server = null;
 }
@@ -243,6 +252,25 @@ Object.defineProperty(SocketMethods.prototype, 'constructor', {
 });
 Object.defineProperty(construct, 'name', { value: 'Socket' });
 
+/** `net.Socket` has these enumerable and on its prototype; some libraries list them. */
+for (const name of [
+  'bytesRead',
+  '_bytesDispatched',
+  'bytesWritten',
+  'remoteAddress',
+  'remoteFamily',
+  'remotePort',
+  'localAddress',
+  'localPort',
+  'localFamily',
+] as const) {
+  Object.defineProperty(SocketMethods.prototype, name, { enumerable: true });
+}
+
+Object.defineProperty(SocketMethods.prototype, 'peerCredentials', {
+  get: peerCredentialsOf,
+  configurable: true,
+});
 for (const [name, value] of Object.entries({ sendDescriptors, detach, toNetSocket })) {
   const property = { value, writable: true, configurable: true };
   Object.defineProperty(SocketMethods.prototype, name, property);

@@ -100,6 +100,7 @@ test('stats() of a thread that has no socket are all 0', async (t) => {
     engine: engineHere,
     connected: 0,
     accepted: 0,
+    refused: 0,
     bytesRead: 0,
     bytesWritten: 0,
     wakeups: 0,

@@ -104,6 +104,7 @@ test('stats() counts nothing, configure() and bad values in the environment do n
     engine: 'net',
     connected: 0,
     accepted: 0,
+    refused: 0,
     bytesRead: 0,
     bytesWritten: 0,
     wakeups: 0,

@@ -54,6 +54,24 @@ TEST("a connection is accepted and usable both ways") {
   CHECK_EQ(test::Drain(client), "pong");
 }
 
+TEST("who connected is told with the connection, each in a row of their own") {
+  EngineRig rig;
+  const UnixAddress address = FreshName();
+  const auto listener = rig.engine().Listen(address, {});
+  REQUIRE_OK(listener);
+  const Fd first = ConnectTo(address);
+  const Fd second = ConnectTo(address);
+  REQUIRE(rig.RunUntil([&] { return rig.Count(listener.value(), Kind::kAccepted) == 2; }));
+  for (int i = 0; i < 2; ++i) {
+    const auto accepted = rig.Take(listener.value(), Kind::kAccepted);
+    REQUIRE(accepted.has_value());
+    const auto row = static_cast<size_t>(accepted->offset) * engine::kPeerColumns;
+    CHECK_EQ(rig.peers()[row], ::getpid());
+    CHECK_EQ(rig.peers()[row + 1], static_cast<int32_t>(::geteuid()));
+    CHECK_EQ(rig.peers()[row + 2], static_cast<int32_t>(::getegid()));
+  }
+}
+
 TEST("bytes that were sent before the accept are not lost") {
   EngineRig rig;
   const UnixAddress address = FreshName();

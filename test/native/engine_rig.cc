@@ -27,11 +27,13 @@ EngineRig::EngineRig()
       send_area_(engine::kSendAreaSize),
       receive_area_(engine::kReceiveMemorySize),
       descriptors_(engine::kDescriptorCapacity),
+      peers_(engine::kCompletionCapacity * engine::kPeerColumns),
       slabs_(engine::kSlabCount, std::vector<std::byte>(engine::kReadSize)) {
   const engine::EngineMemory memory{.completions = completions_,
                                     .send_area = send_area_,
                                     .receive_area = receive_area_,
                                     .descriptors = descriptors_,
+                                    .peers = peers_,
                                     .host = this};
   if (OnUring()) {
     auto opened = engine::UringEngine::Open(memory);

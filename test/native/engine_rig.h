@@ -53,6 +53,8 @@ class EngineRig final : public engine::HostMemory {
   [[nodiscard]] bool Awake() const;
 
   [[nodiscard]] const std::vector<Event>& log() const { return log_; }
+  // The table of peers.
+  [[nodiscard]] const std::vector<int32_t>& peers() const { return peers_; }
   void ForgetLog() { log_.clear(); }
   // The first event of this kind on this handle, taken out of the log.
   [[nodiscard]] std::optional<Event> Take(int32_t handle, engine::CompletionKind kind);
@@ -112,6 +114,7 @@ class EngineRig final : public engine::HostMemory {
   std::vector<std::byte> send_area_;
   std::vector<std::byte> receive_area_;
   std::vector<int32_t> descriptors_;
+  std::vector<int32_t> peers_;
   std::vector<std::byte> message_area_;
   std::vector<int32_t> received_rows_;
   std::vector<int32_t> outgoing_rows_;

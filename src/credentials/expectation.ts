@@ -1,0 +1,84 @@
+/** Expectation: who has to be listening, for a client that must not talk to an impostor. */
+import { checkInteger, LARGEST_INT } from '../checks';
+import { errnoException, codedError } from '../errors';
+import type { PeerCredentials } from './peer';
+import {
+  checkAuthorize,
+  judge,
+  refusedError,
+  type AuthorizationContext,
+  type Authorize,
+} from './policy';
+
+export interface ExpectationOptions {
+  /**
+   * Who may be the server: a policy of `afunix/credentials`, or a function. Asked once connected and before 'connect', before anything
+   * is written or read; anybody else's connection is destroyed with ERR_AFUNIX_REFUSED. The kernel names who called listen(2).
+   */
+  authorize?: Authorize;
+  /** Milliseconds that `authorize` has; default 30,000. */
+  authorizeTimeout?: number;
+}
+
+const DEFAULT_TIMEOUT = 30_000;
+const ENOTCONN = -107;
+
+export interface Expectation {
+  readonly authorize: Authorize;
+  readonly timeout: number;
+}
+
+/** Null if anybody will do. Throws for what is none. */
+export function expectationOf(options: object): Expectation | null {
+  const { authorize, authorizeTimeout } = options as Record<keyof ExpectationOptions, unknown>;
+  if (authorize === undefined && !('authorize' in options && authorize === null)) return null;
+  const timeout =
+    authorizeTimeout === undefined
+      ? DEFAULT_TIMEOUT
+      : checkInteger('options.authorizeTimeout', authorizeTimeout, 1, LARGEST_INT);
+  return { authorize: checkAuthorize('options.authorize', authorize), timeout };
+}
+
+/** Whoever asks for a check where there is none must not believe that it was made. */
+export function cannotGuard(what: string, why: string): Error {
+  return codedError(Error, 'ERR_AFUNIX_UNGUARDED', `${what} has no effect here: ${why}`);
+}
+
+/** Calls back once with null, or with why `peer` will not do; at once if that is known at once. */
+export function meet(
+  { authorize, timeout }: Expectation,
+  peer: PeerCredentials | null,
+  callback: (error: Error | null) => void,
+): void {
+  if (peer === null) {
+    callback(errnoException(ENOTCONN, 'getsockopt'));
+    return;
+  }
+  let controller: AbortController | undefined;
+  const context: AuthorizationContext = {
+    get signal() {
+      controller ??= new AbortController();
+      return controller.signal;
+    },
+  };
+  const verdict = judge(authorize, peer, context);
+  if (!(verdict instanceof Promise)) {
+    callback(verdict.admitted === true ? null : refusedError(verdict.reason, verdict.cause));
+    return;
+  }
+  let over = false;
+  const finish = (error: Error | null): void => {
+    if (over) return;
+    over = true;
+    clearTimeout(timer);
+    callback(error);
+  };
+  const timer = setTimeout(() => {
+    finish(refusedError(`the authorization took longer than ${timeout} ms`));
+    controller?.abort();
+  }, timeout);
+  // In a tick of its own: what listeners throw is their affair, and not a rejection of this promise.
+  void verdict.then(({ admitted, reason, cause }) =>
+    process.nextTick(finish, admitted === true ? null : refusedError(reason, cause)),
+  );
+}

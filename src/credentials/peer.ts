@@ -1,0 +1,213 @@
+/**
+ * PeerCredentials: who is at the other end, as the kernel recorded it when the connection was made. uid, gid and pid are taken with the
+ * connection; everything else is asked of the kernel when somebody wants to know, and once.
+ */
+import { requireAddon } from '../checks';
+import { Descriptor } from '../descriptor';
+import { groupName, userName } from './names';
+import { isKnownGid, isKnownUid } from './namespaces';
+import { type Exited, watchExit } from './exit';
+
+/** Where the rest can be asked for. */
+export interface PeerSource {
+  /** The connection's descriptor, still its owner's; −1 once that is gone. */
+  descriptor(): number;
+}
+
+/** Why a part is null. */
+export interface MissingParts {
+  readonly groups?: string;
+  readonly label?: string;
+  readonly pidfd?: string;
+}
+
+const ESRCH = -3;
+const EINVAL = -22;
+const ENOPROTOOPT = -92;
+
+const GONE = 'the connection was closed before anybody asked';
+
+export const kRelease = Symbol('release');
+export const kOpenPidfd = Symbol('open pidfd');
+
+/** Longer than the list of nearly everybody; the addon says if it takes more. */
+const FIRST_ROOM = 256;
+
+/** A list of whatever length: asked again with the room that it takes. −errno if there is none. */
+function ask<T extends Uint8Array | Uint32Array>(
+  make: (length: number) => T,
+  call: (into: T) => number,
+): T | number {
+  let into = make(FIRST_ROOM);
+  for (;;) {
+    const bytes = call(into);
+    if (bytes < 0) return bytes;
+    const length = bytes / into.BYTES_PER_ELEMENT;
+    if (length <= into.length) return into.subarray(0, length) as T;
+    into = make(length);
+  }
+}
+
+export class PeerCredentials {
+  /** The effective user id. Evidence, unless `unmappedUid`. */
+  readonly uid: number;
+  /** The effective primary group id. Evidence, unless `unmappedGid`. */
+  readonly gid: number;
+  /**
+   * The process id, a hint: the process may have exited, and its number have gone to another one. What to rely on is `pidfd`. Null if
+   * the process is in a pid namespace that this one cannot see into.
+   */
+  readonly pid: number | null;
+
+  readonly #source: PeerSource;
+  readonly #reasons: { groups?: string; label?: string; pidfd?: string } = {};
+  #groups: readonly number[] | null | undefined;
+  #label: Buffer | null | undefined;
+  #pidfd: Descriptor | null | undefined;
+  #exited: Exited | undefined;
+
+  /** @internal */
+  constructor(pid: number, uid: number, gid: number, source: PeerSource) {
+    this.uid = uid >>> 0;
+    this.gid = gid >>> 0;
+    this.pid = pid > 0 ? pid : null;
+    this.#source = source;
+  }
+
+  /** The process is in a pid namespace that is neither ours nor below it: another container, or the host seen from inside of one. */
+  get foreignPidNamespace(): boolean {
+    return this.pid === null;
+  }
+
+  /** The user has no number in our user namespace: `uid` is the overflow id, which many share. */
+  get unmappedUid(): boolean {
+    return !isKnownUid(this.uid);
+  }
+
+  /** The same for `gid`. */
+  get unmappedGid(): boolean {
+    return !isKnownGid(this.gid);
+  }
+
+  /** All groups, `gid` among them, sorted. Null before Linux 4.13, or if nobody asked before the connection was closed. */
+  get groups(): readonly number[] | null {
+    if (this.#groups === undefined) {
+      const found = this.#ask(
+        'groups',
+        (length) => new Uint32Array(length),
+        (fd, into) => requireAddon('groups').peerGroups(fd, into),
+        'SO_PEERGROUPS needs Linux 4.13',
+      );
+      this.#groups = found === null ? null : Object.freeze(Array.from(found));
+    }
+    return this.#groups;
+  }
+
+  /** The security label (SELinux, AppArmor, Smack) as bytes, whose encoding nothing says. Null if no security module keeps one. */
+  get labelBytes(): Buffer | null {
+    if (this.#label === undefined) {
+      const found = this.#ask(
+        'label',
+        (length) => new Uint8Array(length),
+        (fd, into) => requireAddon('labelBytes').peerLabel(fd, into),
+        'no security module of this kernel keeps labels of sockets',
+      );
+      this.#label = found === null ? null : Buffer.from(found);
+    }
+    return this.#label;
+  }
+
+  /** The same as text, a character for each byte. */
+  get label(): string | null {
+    return this.labelBytes?.toString('latin1') ?? null;
+  }
+
+  #ask<T extends Uint8Array | Uint32Array>(
+    part: 'groups' | 'label',
+    make: (length: number) => T,
+    call: (fd: number, into: T) => number,
+    without: string,
+  ): T | null {
+    const fd = this.#source.descriptor();
+    if (fd < 0) {
+      this.#reasons[part] = GONE;
+      return null;
+    }
+    const found = ask(make, (into) => call(fd, into));
+    if (typeof found !== 'number') return found;
+    this.#reasons[part] = found === ENOPROTOOPT ? without : `getsockopt failed with ${-found}`;
+    return null;
+  }
+
+  /**
+   * A descriptor for the process itself, whatever its number comes to be (SO_PEERPIDFD, Linux 6.5). Opened when first asked for and
+   * closed with the connection, unless somebody has called its `take()`. Null, and why in `reasons`, where there is none.
+   */
+  get pidfd(): Descriptor | null {
+    this.#pidfd ??= this.#pidfd === undefined ? this[kOpenPidfd]() : null;
+    return this.#pidfd;
+  }
+
+  /**
+   * One that is the caller's to close.
+   * @internal
+   */
+  [kOpenPidfd](): Descriptor | null {
+    const source = this.#source.descriptor();
+    const fd = source < 0 ? source : requireAddon('pidfd').peerPidFd(source);
+    if (fd >= 0) return new Descriptor(fd);
+    this.#reasons.pidfd =
+      source < 0
+        ? GONE
+        : fd === ENOPROTOOPT
+          ? 'SO_PEERPIDFD needs Linux 6.5'
+          : fd === ESRCH || fd === EINVAL
+            ? PROCESS_IS_GONE
+            : `getsockopt failed with ${-fd}`;
+    return null;
+  }
+
+  /**
+   * Fulfilled when the process has exited, which has nothing to do with the connection: others may have it, too. Rejected where there is
+   * no pidfd to tell. `exited.signal` is aborted at the same moment. Neither keeps our own process running.
+   */
+  get exited(): Exited {
+    if (this.#exited === undefined) {
+      const pidfd = this[kOpenPidfd]();
+      const { pidfd: reason } = this.#reasons;
+      this.#exited = watchExit(pidfd, reason === PROCESS_IS_GONE, reason);
+    }
+    return this.#exited;
+  }
+
+  /** Why `groups`, `label` or `pidfd` was null. */
+  get reasons(): MissingParts {
+    return this.#reasons;
+  }
+
+  /** What the user database calls `uid`; null if it has no name, or has no number here. Rejects if it cannot be asked. */
+  async userName(): Promise<string | null> {
+    return this.unmappedUid ? null : userName(this.uid);
+  }
+
+  /** The same for `gid`. */
+  async groupName(): Promise<string | null> {
+    return this.unmappedGid ? null : groupName(this.gid);
+  }
+
+  /** The connection is gone, and the pidfd that nobody took goes with it. @internal */
+  [kRelease](): void {
+    this.#pidfd?.close();
+  }
+
+  /** Closes the pidfd, if there is one. Of a connection of ours that happens by itself. */
+  close(): void {
+    this[kRelease]();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+const PROCESS_IS_GONE = 'the process has exited';

@@ -1,0 +1,117 @@
+/** Policy: who may connect, as an object that can be combined with others; and what a function in its place may answer. */
+import { requireAddon, wrongType } from '../checks';
+import { codedError } from '../errors';
+import type { PeerCredentials } from './peer';
+import { no, unknown, YES, type Verdict } from './verdict';
+
+/** What an authorizing function is told beside the credentials. */
+export interface AuthorizationContext {
+  /** Aborted when the answer is no longer wanted: it came too late, or the server was closed. */
+  readonly signal: AbortSignal;
+}
+
+/** `true` admits. Everything else refuses; a string is the reason. */
+export type AuthorizeAnswer = boolean | string;
+
+export type AuthorizeFunction = (
+  peer: PeerCredentials,
+  context: AuthorizationContext,
+) => AuthorizeAnswer | PromiseLike<AuthorizeAnswer>;
+
+export type Authorize = Policy | AuthorizeFunction;
+
+export type Judge = (
+  peer: PeerCredentials,
+  context: AuthorizationContext,
+) => Verdict | Promise<Verdict>;
+
+export const kJudge = Symbol('judge');
+
+export class Policy {
+  /** What it admits, in words. */
+  readonly description: string;
+  /** @internal */
+  readonly [kJudge]: Judge;
+
+  /** @internal Made by the functions of this module. */
+  constructor(description: string, judge: Judge) {
+    requireAddon('afunix/credentials');
+    this.description = description;
+    this[kJudge] = judge;
+  }
+
+  /** Fulfilled if `peer` is admitted. Otherwise, and if it cannot be known, rejected with ERR_AFUNIX_REFUSED. */
+  async check(peer: PeerCredentials): Promise<void> {
+    const verdict = await judge(this, peer, new UnboundContext());
+    if (verdict.admitted !== true) throw refusedError(verdict.reason, verdict.cause);
+  }
+
+  toString(): string {
+    return this.description;
+  }
+}
+
+/** Nobody loses interest in the answer. */
+class UnboundContext implements AuthorizationContext {
+  get signal(): AbortSignal {
+    return new AbortController().signal;
+  }
+}
+
+export function refusedError(reason: string, cause?: unknown): Error {
+  const error = codedError(Error, 'ERR_AFUNIX_REFUSED', `The peer is not authorized: ${reason}`);
+  if (cause !== undefined) error.cause = cause;
+  return error;
+}
+
+export function checkAuthorize(name: string, value: unknown): Authorize {
+  if (value instanceof Policy || typeof value === 'function') return value as Authorize;
+  throw wrongType(name, 'a policy of afunix/credentials or of type function', value);
+}
+
+export function describe(authorize: Authorize): string {
+  return authorize instanceof Policy
+    ? authorize.description
+    : authorize.name === ''
+      ? 'a function'
+      : `${authorize.name}()`;
+}
+
+/** Never throws, and its promise is never rejected. */
+export function judge(
+  authorize: Authorize,
+  peer: PeerCredentials,
+  context: AuthorizationContext,
+): Verdict | Promise<Verdict> {
+  try {
+    if (authorize instanceof Policy) {
+      const verdict = authorize[kJudge](peer, context);
+      return verdict instanceof Promise ? verdict.catch(failed) : verdict;
+    }
+    const answer = authorize(peer, context) as unknown;
+    if (isThenable(answer)) return Promise.resolve(answer).then(verdictOf, failed);
+    return verdictOf(answer);
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    value !== null &&
+    (typeof value === 'object' || typeof value === 'function') &&
+    typeof (value as { then?: unknown }).then === 'function'
+  );
+}
+
+function verdictOf(answer: unknown): Verdict {
+  if (answer === true) return YES;
+  if (answer === false) return no('the authorizing function refused');
+  if (typeof answer === 'string') return no(answer);
+  return unknown(`the authorizing function returned ${typeof answer}, which is not true`);
+}
+
+function failed(error: unknown): Verdict {
+  const message = error instanceof Error ? error.message : String(error);
+  return unknown(`the authorization failed: ${message}`, error ?? new Error(message));
+}

@@ -1,0 +1,209 @@
+/**
+ * Gate: decides whom a listener lets in. It knows who has connected before anything is made of the connection; while somebody is being
+ * authorized nothing of theirs is read, so that all they send is still there afterwards.
+ */
+import { AsyncResource } from 'node:async_hooks';
+import { HandleSource, type PeerConnection } from '../credentials/connection';
+import { PeerCredentials } from '../credentials/peer';
+import { judge, type AuthorizationContext } from '../credentials/policy';
+import type { Verdict } from '../credentials/verdict';
+import { peers, submit } from '../engine/engine';
+import { Ask, PEER } from '../engine/records';
+import { threeQuarters, type Rules } from './gate-options';
+import { Refusal, type RefusalCode } from './refusal';
+
+/** The server, as its gate sees it. */
+export interface GateUser {
+  /** How many there may be, and are. */
+  maxConnections(): number;
+  connections(): number;
+  make(handle: number): PeerConnection;
+  admit(connection: PeerConnection): void;
+  refused(peer: PeerCredentials, refusal: Refusal): void;
+}
+
+/** Somebody whose authorization takes time. */
+class Pending implements AuthorizationContext {
+  /** Where its connection shall be made: in the context of nobody, as if there had been no wait. */
+  origin: AsyncResource | null = null;
+  timer: NodeJS.Timeout | null = null;
+  #controller: AbortController | null = null;
+  #over = false;
+
+  constructor(
+    readonly handle: number,
+    readonly peer: PeerCredentials,
+    readonly source: HandleSource,
+  ) {}
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#over) this.#controller.abort();
+    return this.#controller.signal;
+  }
+
+  /** Nobody waits for the answer any more. */
+  abort(): void {
+    this.#over = true;
+    this.#controller?.abort();
+  }
+
+  settle(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+  }
+}
+
+/** How many there are of each user. */
+class Tally {
+  readonly #counts = new Map<number, number>();
+
+  of(uid: number): number {
+    return this.#counts.get(uid) ?? 0;
+  }
+
+  add(uid: number): void {
+    this.#counts.set(uid, this.of(uid) + 1);
+  }
+
+  remove(uid: number): void {
+    const left = this.of(uid) - 1;
+    if (left > 0) this.#counts.set(uid, left);
+    else this.#counts.delete(uid);
+  }
+}
+
+export class Gate {
+  readonly #pending = new Set<Pending>();
+  readonly #waiting = new Tally();
+  readonly #present = new Tally();
+
+  constructor(
+    private readonly rules: Rules,
+    private readonly user: GateUser,
+    private readonly context: AsyncResource,
+  ) {}
+
+  /** Connection `handle` was accepted from whoever is in this row of the table of peers. */
+  come(handle: number, row: number): void {
+    const at = row * PEER.width;
+    const source = new HandleSource(handle);
+    const peer = new PeerCredentials(
+      peers[at + PEER.pid],
+      peers[at + PEER.uid],
+      peers[at + PEER.gid],
+      source,
+    );
+    const limit = this.#limit(peer.uid);
+    if (limit !== null) {
+      this.#refuse(handle, peer, source, limit);
+      return;
+    }
+    const { authorize } = this.rules;
+    if (authorize === undefined) {
+      this.#admit(handle, peer, source);
+      return;
+    }
+    const pending = new Pending(handle, peer, source);
+    const verdict = this.context.runInAsyncScope(judge, undefined, authorize, peer, pending);
+    if (verdict instanceof Promise) this.#wait(pending, verdict);
+    else this.#decide(pending, verdict);
+  }
+
+  #limit(uid: number): Refusal | null {
+    const maxConnections = this.user.maxConnections();
+    const waiting = this.#pending.size;
+    if (this.user.connections() + waiting >= maxConnections) {
+      return new Refusal('maxConnections', `there are ${maxConnections} connections already`);
+    }
+    const perUid = this.rules.perUid(maxConnections);
+    if (this.#present.of(uid) + this.#waiting.of(uid) >= perUid) {
+      return new Refusal(
+        'maxConnectionsPerUid',
+        `uid ${uid} has ${perUid} connections already, which is maxConnectionsPerUid`,
+      );
+    }
+    const { maxUnauthorized } = this.rules;
+    const own = threeQuarters(maxUnauthorized);
+    if (waiting >= maxUnauthorized || this.#waiting.of(uid) >= own) {
+      const who = waiting >= maxUnauthorized ? `${waiting}` : `${own} of uid ${uid}`;
+      return new Refusal(
+        'maxUnauthorized',
+        `${who} connections are being authorized already; maxUnauthorized is ${maxUnauthorized}`,
+      );
+    }
+    return null;
+  }
+
+  #wait(pending: Pending, verdict: Promise<Verdict>): void {
+    const { uid } = pending.peer;
+    pending.origin = new AsyncResource('AFUNIXPENDING');
+    this.#pending.add(pending);
+    this.#waiting.add(uid);
+    const { authorizeTimeout } = this.rules;
+    pending.timer = setTimeout(() => {
+      const message = `the authorization took longer than ${authorizeTimeout} ms`;
+      this.#giveUp(pending, 'timeout', message);
+    }, authorizeTimeout);
+    pending.timer.unref();
+    // In a tick of its own: what listeners throw is their affair, and not a rejection of this promise.
+    void verdict.then((decided) => {
+      process.nextTick(() => {
+        if (this.#forget(pending)) this.#decide(pending, decided);
+      });
+    });
+  }
+
+  /** Whether it was still waiting. */
+  #forget(pending: Pending): boolean {
+    if (!this.#pending.delete(pending)) return false;
+    this.#waiting.remove(pending.peer.uid);
+    pending.settle();
+    return true;
+  }
+
+  #giveUp(pending: Pending, code: RefusalCode, message: string): void {
+    if (!this.#forget(pending)) return;
+    pending.abort();
+    this.#refuse(pending.handle, pending.peer, pending.source, new Refusal(code, message));
+  }
+
+  #decide({ handle, peer, source, origin }: Pending, verdict: Verdict): void {
+    if (verdict.admitted === true) {
+      if (origin === null) this.#admit(handle, peer, source);
+      else origin.runInAsyncScope(() => this.#admit(handle, peer, source));
+      return;
+    }
+    const code = verdict.cause === undefined ? 'policy' : 'error';
+    this.#refuse(handle, peer, source, new Refusal(code, verdict.reason, verdict.cause));
+  }
+
+  #admit(handle: number, peer: PeerCredentials, source: HandleSource): void {
+    const connection = this.user.make(handle);
+    connection.admittedAs(peer, source, this);
+    this.#present.add(peer.uid);
+    this.context.runInAsyncScope(() => this.user.admit(connection));
+  }
+
+  #refuse(handle: number, peer: PeerCredentials, source: HandleSource, refusal: Refusal): void {
+    // Closed with the next flush: until then a listener can ask for what else is known of the peer.
+    submit(handle, Ask.close, 0, 0);
+    try {
+      this.context.runInAsyncScope(() => this.user.refused(peer, refusal));
+    } finally {
+      source.close();
+      peer.close();
+    }
+  }
+
+  /** A connection that was admitted is gone. */
+  left(uid: number): void {
+    this.#present.remove(uid);
+  }
+
+  /** The server listens no more: whoever still waits is refused. */
+  close(): void {
+    for (const pending of this.#pending) {
+      process.nextTick(() => this.#giveUp(pending, 'closed', 'the server was closed'));
+    }
+  }
+}
