@@ -82,7 +82,8 @@ export async function serve(
     // Nobody can ask for its groups later.
     refused.push({ peer, refusal, groups: peer.groups });
   });
-  server.listen({ ...listenOptions, path });
+  // By its own length, as the other programs here know it.
+  server.listen({ abstractLength: 'exact', ...listenOptions, path });
   await happens(server, 'listening');
   if (!path.startsWith('\0')) chmodSync(path, 0o666);
   t.after(async () => {

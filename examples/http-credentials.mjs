@@ -1,0 +1,29 @@
+// HTTP over a path, with the caller's credentials on each request: no password, no token.
+import { mkdtempSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import net from 'afunix';
+import { sameUser, uid, anyOf } from 'afunix/credentials';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'afunix-'));
+const file = path.join(folder, 's');
+
+const app = http.createServer((request, response) => {
+  const { peerCredentials: peer } = request.socket;
+  // What they may do is asked for each request; who they are cannot change.
+  const mayWrite = peer.uid === process.geteuid();
+  if (request.method !== 'GET' && !mayWrite) response.writeHead(403);
+  response.end(`uid ${peer.uid}, gid ${peer.gid} asked for ${request.url}\n`);
+});
+
+// Half-open is what http.Server asks of its own sockets.
+const server = net.createServer({ allowHalfOpen: true }, (socket) =>
+  app.emit('connection', socket),
+);
+server.listen({ path: file, authorize: anyOf(sameUser(), uid(0)) }, () => {
+  http.get({ socketPath: file, path: '/status', agent: false }, (response) => {
+    response.pipe(process.stdout);
+    response.on('end', () => server.close(() => rmSync(folder, { recursive: true })));
+  });
+});
