@@ -1,0 +1,100 @@
+/** `require('afunix/http')`: `node:http`, `node:http2` and undici over sockets of ours. */
+import http from 'node:http';
+import type nodeNet from 'node:net';
+import type { Duplex } from 'node:stream';
+import { native } from './binding';
+import { configureOnce } from './configure';
+import { codedError } from './errors';
+import { connect } from './net';
+import { listenBehind } from './server/behind';
+import type { ServerListenOptions, ServerOptions } from './server/options';
+import type { SocketConnectOptions, SocketOptions } from './socket/options';
+
+configureOnce();
+
+/** What `listen()` takes, and what a server of ours can be told about its sockets. */
+export type ServeOptions = ServerListenOptions & ServerOptions;
+
+/**
+ * `server.listen(options)` for an `http.Server`, an `http2` server, or any other `net.Server`: on a path, its connections are
+ * `afunix.Socket`s. The server stays what it is: time-outs, `close()`, `closeIdleConnections()`, `address()` and the rest work
+ * as they do with `net`. Ports go to `net`. Returns `server`. Errors: as `listen()`, by `'error'`.
+ */
+export function serve<S extends nodeNet.Server>(
+  server: S,
+  where: string | ServeOptions,
+  callback?: () => void,
+): S {
+  const options = typeof where === 'string' ? { path: where } : where;
+  const args = callback === undefined ? [options] : [options, callback];
+  if (native === null || !listenBehind(server, args, options)) {
+    Reflect.apply(server.listen as (...forwarded: unknown[]) => unknown, server, args);
+  }
+  return server;
+}
+
+export interface AgentOptions extends http.AgentOptions {
+  /** Where every request of this agent goes. Without, each request's own `socketPath`, host and port count. */
+  socketPath?: string;
+  /** As of `connect()`. */
+  connectTimeout?: number;
+  /** As of `connect()`. */
+  abstractLength?: SocketConnectOptions['abstractLength'];
+  /** As of `new Socket()`. */
+  busyPoll?: number;
+}
+
+type OnCreate = (error: Error | null, stream: Duplex) => void;
+
+/** `http.Agent` whose connections to paths are `afunix.Socket`s. */
+export class Agent extends http.Agent {
+  private readonly own: Readonly<Record<string, unknown>>;
+
+  constructor(options: AgentOptions = {}) {
+    const { socketPath, connectTimeout, abstractLength, busyPoll, ...rest } = options;
+    super(rest);
+    const path = socketPath === undefined ? {} : { path: socketPath };
+    this.own = { connectTimeout, abstractLength, busyPoll, ...path };
+  }
+
+  override createConnection(options: http.ClientRequestArgs, _callback?: OnCreate): Duplex {
+    // The agent has put the request's `socketPath` into `path`.
+    return connect({ ...options, ...this.own } as SocketConnectOptions & SocketOptions);
+  }
+}
+
+/** What undici asks its connector for; the part of it that counts here. */
+export interface ConnectorRequest {
+  readonly protocol: string;
+  readonly hostname: string;
+  readonly port: string;
+}
+
+export type Connector = (
+  request: ConnectorRequest,
+  callback: (
+    ...result: [error: null, socket: nodeNet.Socket] | [error: Error, socket: null]
+  ) => void,
+) => void;
+
+/**
+ * For undici: `new undici.Agent({ connect: connector('/run/app.sock') })`. Every connection goes to that path, whatever the URL says. Only
+ * `http:`: others fail with ERR_INVALID_PROTOCOL.
+ */
+export function connector(where: string | (SocketConnectOptions & SocketOptions)): Connector {
+  const options = typeof where === 'string' ? { path: where } : where;
+  return ({ protocol }, callback) => {
+    if (protocol !== 'http:') {
+      const message = `Protocol "${protocol}" not supported. Expected "http:"`;
+      process.nextTick(callback, codedError(TypeError, 'ERR_INVALID_PROTOCOL', message), null);
+      return;
+    }
+    const socket = connect(options);
+    const failed = (error: Error): void => callback(error, null);
+    socket.once('error', failed);
+    socket.once('connect', () => {
+      socket.off('error', failed);
+      callback(null, socket);
+    });
+  };
+}
