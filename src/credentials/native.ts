@@ -13,7 +13,7 @@ export interface CredentialsBinding {
   /** SO_PEERGROUPS with the primary group: 32-bit numbers, sorted, each once. ENOPROTOOPT before Linux 4.13. */
   peerGroups(fd: number, into: Uint32Array): number;
   /** SO_PEERSEC, without a trailing NUL. ENOPROTOOPT where no security module keeps labels. */
-  peerLabel(fd: number, into: Uint8Array): number;
+  peerLabel(fd: number, into: Uint32Array): number;
   /** SO_PEERPIDFD, owned as if by `own`. ENOPROTOOPT before Linux 6.5; before 6.16 EINVAL or ESRCH for one that was reaped. */
   peerPidFd(fd: number): number;
   /** 1 if the process of a pidfd has exited, 0 if not. */

@@ -30,21 +30,15 @@ const GONE = 'the connection was closed before anybody asked';
 export const kRelease = Symbol('release');
 export const kOpenPidfd = Symbol('open pidfd');
 
-/** Longer than the list of nearly everybody; the addon says if it takes more. */
-const FIRST_ROOM = 256;
+/** What the addon answers into; as long as the longest answer so far. */
+let answer = new Uint32Array(256);
 
-/** A list of whatever length: asked again with the room that it takes. −errno if there is none. */
-function ask<T extends Uint8Array | Uint32Array>(
-  make: (length: number) => T,
-  call: (into: T) => number,
-): T | number {
-  let into = make(FIRST_ROOM);
+/** A list of whatever length: asked again with the room that it takes. How many bytes of `answer`; −errno if there is none. */
+function ask(call: (into: Uint32Array) => number): number {
   for (;;) {
-    const bytes = call(into);
-    if (bytes < 0) return bytes;
-    const length = bytes / into.BYTES_PER_ELEMENT;
-    if (length <= into.length) return into.subarray(0, length) as T;
-    into = make(length);
+    const bytes = call(answer);
+    if (bytes <= answer.byteLength) return bytes;
+    answer = new Uint32Array(Math.ceil(bytes / answer.BYTES_PER_ELEMENT));
   }
 }
 
@@ -92,13 +86,12 @@ export class PeerCredentials {
   /** All groups, `gid` among them, sorted. Null before Linux 4.13, or if nobody asked before the connection was closed. */
   get groups(): readonly number[] | null {
     if (this.#groups === undefined) {
-      const found = this.#ask(
+      const bytes = this.#ask(
         'groups',
-        (length) => new Uint32Array(length),
         (fd, into) => requireAddon('groups').peerGroups(fd, into),
         'SO_PEERGROUPS needs Linux 4.13',
       );
-      this.#groups = found === null ? null : Object.freeze(Array.from(found));
+      this.#groups = bytes < 0 ? null : groupsOf(bytes);
     }
     return this.#groups;
   }
@@ -106,13 +99,12 @@ export class PeerCredentials {
   /** The security label (SELinux, AppArmor, Smack) as bytes, whose encoding nothing says. Null if no security module keeps one. */
   get labelBytes(): Buffer | null {
     if (this.#label === undefined) {
-      const found = this.#ask(
+      const bytes = this.#ask(
         'label',
-        (length) => new Uint8Array(length),
         (fd, into) => requireAddon('labelBytes').peerLabel(fd, into),
         'no security module of this kernel keeps labels of sockets',
       );
-      this.#label = found === null ? null : Buffer.from(found);
+      this.#label = bytes < 0 ? null : Buffer.from(new Uint8Array(answer.buffer, 0, bytes));
     }
     return this.#label;
   }
@@ -122,21 +114,22 @@ export class PeerCredentials {
     return this.labelBytes?.toString('latin1') ?? null;
   }
 
-  #ask<T extends Uint8Array | Uint32Array>(
+  /** How many bytes of `answer` it takes; negative if there is none, and then there is a reason. */
+  #ask(
     part: 'groups' | 'label',
-    make: (length: number) => T,
-    call: (fd: number, into: T) => number,
+    call: (fd: number, into: Uint32Array) => number,
     without: string,
-  ): T | null {
+  ): number {
     const fd = this.#source.descriptor();
     if (fd < 0) {
       this.#reasons[part] = GONE;
-      return null;
+      return fd;
     }
-    const found = ask(make, (into) => call(fd, into));
-    if (typeof found !== 'number') return found;
-    this.#reasons[part] = found === ENOPROTOOPT ? without : `getsockopt failed with ${-found}`;
-    return null;
+    const bytes = ask((into) => call(fd, into));
+    if (bytes < 0) {
+      this.#reasons[part] = bytes === ENOPROTOOPT ? without : `getsockopt failed with ${-bytes}`;
+    }
+    return bytes;
   }
 
   /**
@@ -208,6 +201,12 @@ export class PeerCredentials {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function groupsOf(bytes: number): readonly number[] {
+  const groups: number[] = [];
+  for (let i = 0; i < bytes / answer.BYTES_PER_ELEMENT; ++i) groups.push(answer[i]);
+  return Object.freeze(groups);
 }
 
 const PROCESS_IS_GONE = 'the process has exited';
