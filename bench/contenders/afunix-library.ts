@@ -9,7 +9,7 @@ export interface AfunixLibrary {
     options: { allowHalfOpen?: boolean; busyPoll?: number; maxDescriptors?: number },
     onConnection: (connection: Duplex) => void,
   ): {
-    listen(options: { path: string }, onListening: () => void): unknown;
+    listen(options: { path: string; authorize?: unknown }, onListening: () => void): unknown;
     once(event: 'error', listener: (error: Error) => void): unknown;
   };
   connect(
@@ -23,6 +23,17 @@ export interface AfunixLibrary {
   configure(configuration: { engine: 'epoll' }): void;
   features(): Record<string, unknown>;
   stats(): { engine: string } & Record<string, unknown>;
+}
+
+/** The part of afunix/credentials. */
+interface CredentialsLibrary {
+  sameUser(): unknown;
+  not(policy: unknown): unknown;
+}
+
+/** Loads it as `afunixLibrary` does. */
+export function credentialsLibrary(): CredentialsLibrary {
+  return createRequire(__filename)('afunix/credentials') as CredentialsLibrary;
 }
 
 let library: AfunixLibrary | undefined;

@@ -2,7 +2,7 @@ import type * as http from 'node:http';
 import type { Duplex } from 'node:stream';
 
 import { launchNode } from '../launch.js';
-import { afunixLibrary, type AfunixLibrary } from './afunix-library.js';
+import { afunixLibrary, credentialsLibrary, type AfunixLibrary } from './afunix-library.js';
 import type {
   ConnectOptions,
   DescriptorConnection,
@@ -19,6 +19,8 @@ interface AfunixVariant {
   baselines?: readonly string[];
   /** Instead of the one that afunix takes by itself. */
   engine?: 'epoll';
+  /** What the server does about who connects: looks at all of it, lets them in by a policy, or refuses them. */
+  callers?: 'looks' | 'admits' | 'refuses';
   /** Microseconds to poll before sleeping, at both ends. */
   busyPoll?: number;
   /** The library that the HTTP client connects with; `net` so that only the server differs. */
@@ -40,9 +42,10 @@ function afunixContender(variant: AfunixVariant): JavaScriptContender {
     options: { allowHalfOpen?: boolean; maxDescriptors?: number } = {},
   ): Promise<Endpoint> {
     return new Promise((resolve, reject) => {
-      const server = library().createServer({ ...socketOptions, ...options }, onConnection);
+      const onCaller = variant.callers === 'looks' ? looksAt(onConnection) : onConnection;
+      const server = library().createServer({ ...socketOptions, ...options }, onCaller);
       server.once('error', reject);
-      server.listen({ path }, () => resolve({ path }));
+      server.listen({ path, ...authorizing(variant) }, () => resolve({ path }));
     });
   }
 
@@ -83,6 +86,22 @@ function passing(connection: Duplex): DescriptorConnection {
   return connection as unknown as DescriptorConnection;
 }
 
+function looksAt(onConnection: (connection: Duplex) => void): (connection: Duplex) => void {
+  return (connection) => {
+    const { peerCredentials: peer } = connection as unknown as {
+      peerCredentials: { uid: number; gid: number; pid: number | null };
+    };
+    if (peer.uid < 0 || peer.gid < 0 || peer.pid === null) throw new Error('nobody connected');
+    onConnection(connection);
+  };
+}
+
+function authorizing({ callers }: AfunixVariant): { authorize?: unknown } {
+  if (callers === undefined || callers === 'looks') return {};
+  const { sameUser, not } = credentialsLibrary();
+  return { authorize: callers === 'admits' ? sameUser() : not(sameUser()) };
+}
+
 /** Under a name that promises something else than what would run, measuring would mislead. */
 function probe(library: AfunixLibrary, engine: 'epoll' | undefined): Record<string, unknown> {
   const { engineReason, ...features } = library.features();
@@ -117,6 +136,16 @@ export const afunixOnread = afunixContender({
   reads: 'onread',
   baselines: ['net-unix', 'net-unix-onread'],
 });
+
+/** Servers that care who connects. */
+export const afunixCallers = (['looks', 'admits', 'refuses'] as const).map((callers) =>
+  afunixContender({
+    id: `afunix-${callers}`,
+    title: `afunix, ${callers}`,
+    baselines: ['afunix'],
+    callers,
+  }),
+);
 
 export const afunixBothEnds = afunixContender({
   id: 'afunix-both-ends',

@@ -1,4 +1,11 @@
-import { afunix, afunixBothEnds, afunixBusyPoll, afunixEpoll, afunixOnread } from './afunix.js';
+import {
+  afunix,
+  afunixBothEnds,
+  afunixBusyPoll,
+  afunixCallers,
+  afunixEpoll,
+  afunixOnread,
+} from './afunix.js';
 import { bun } from './bun.js';
 import type { Contender, JavaScriptContender } from './contender.js';
 import { cppEpoll, cppSpin, cppUring } from './cpp.js';
@@ -26,6 +33,7 @@ const javaScriptContenders: readonly JavaScriptContender[] = [
   afunixOnread,
   afunixBusyPoll,
   afunixBothEnds,
+  ...afunixCallers,
   nodeUnixSocket,
   bun,
   deno,

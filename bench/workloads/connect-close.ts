@@ -4,9 +4,9 @@ import { measureSteady, steadyCommands } from './steady.js';
 import { endpointOf, type Role, type RoleContext, type Workload } from './workload.js';
 
 /** Connections that are being opened or closed at any moment. */
-const CONCURRENCY = 32;
+export const CONCURRENCY = 32;
 
-async function server(context: RoleContext): Promise<Role> {
+export async function server(context: RoleContext): Promise<Role> {
   const endpoint = await context.contender.listen(context.socketPath, (connection) => {
     connection.on('error', context.fail);
     connection.resume(); // Reads the client's end, and closes for that reason.
@@ -14,7 +14,7 @@ async function server(context: RoleContext): Promise<Role> {
   return { endpoint, commands: steadyCommands({ sample: takeSample }) };
 }
 
-async function client(context: RoleContext): Promise<Role> {
+export async function client(context: RoleContext): Promise<Role> {
   const { contender, settings } = context;
   const endpoint = endpointOf(context);
   const latency = new Latency();

@@ -1,3 +1,4 @@
+import { callers } from './callers.js';
 import { connectClose } from './connect-close.js';
 import { echo } from './echo.js';
 import { descriptorPassing } from './descriptor-passing.js';
@@ -24,6 +25,7 @@ export const workloads: readonly Workload[] = [
   oneWay(64 * KIB),
   oneWay(1024 * KIB),
   connectClose,
+  callers,
   idleMemory,
   idleCpu,
   http,
