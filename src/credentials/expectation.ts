@@ -77,6 +77,8 @@ export function meet(
     finish(refusedError(`the authorization took longer than ${timeout} ms`));
     controller?.abort();
   }, timeout);
+  // Whoever decides keeps the process running, or nobody.
+  timer.unref();
   // In a tick of its own: what listeners throw is their affair, and not a rejection of this promise.
   void verdict.then(({ admitted, reason, cause }) =>
     process.nextTick(finish, admitted === true ? null : refusedError(reason, cause)),

@@ -9,6 +9,8 @@ import { STREAM } from '../binding';
 import { Descriptor } from '../descriptor';
 import { engine } from '../engine/engine';
 import { listenException } from '../errors';
+import { cannotGuard } from '../credentials/expectation';
+import { rulesOf } from './gate-options';
 import type { Accepted } from './listener';
 import {
   belongsToNet,
@@ -97,7 +99,15 @@ export function listenBehind(
 ): boolean {
   const face = server as Face;
   const { options: listenOptions, callback } = normalizeArguments(args);
-  if (face._handle !== null || belongsToNet(listenOptions, STREAM)) return false;
+  if (face._handle !== null) return false;
+  if (belongsToNet(listenOptions, STREAM)) {
+    // `net` would let everybody in.
+    if (rulesOf(options, listenOptions) === null) return false;
+    throw cannotGuard(
+      'authorize or maxConnectionsPerUid',
+      'they are for Unix sockets, and in a cluster worker for those that listen with exclusive: true',
+    );
+  }
   // It has the right error for that.
   const widened = Boolean(listenOptions['readableAll']) || Boolean(listenOptions['writableAll']);
   if (widened && isAbstract(listenOptions['path'] as string)) return false;

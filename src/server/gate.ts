@@ -14,6 +14,8 @@ import { Refusal, type RefusalCode } from './refusal';
 
 /** The server, as its gate sees it. */
 export interface GateUser {
+  /** Those who were admitted and have not gone, of this listener and of those before it. */
+  readonly present: Tally;
   /** How many there may be, and are. */
   maxConnections(): number;
   connections(): number;
@@ -54,7 +56,7 @@ class Pending implements AuthorizationContext {
 }
 
 /** How many there are of each user. */
-class Tally {
+export class Tally {
   readonly #counts = new Map<number, number>();
 
   of(uid: number): number {
@@ -75,7 +77,7 @@ class Tally {
 export class Gate {
   readonly #pending = new Set<Pending>();
   readonly #waiting = new Tally();
-  readonly #present = new Tally();
+  #whenIdle: (() => void) | null = null;
 
   constructor(
     private readonly rules: Rules,
@@ -116,7 +118,7 @@ export class Gate {
       return new Refusal('maxConnections', `there are ${maxConnections} connections already`);
     }
     const perUid = this.rules.perUid(maxConnections);
-    if (this.#present.of(uid) + this.#waiting.of(uid) >= perUid) {
+    if (this.user.present.of(uid) + this.#waiting.of(uid) >= perUid) {
       return new Refusal(
         'maxConnectionsPerUid',
         `uid ${uid} has ${perUid} connections already, which is maxConnectionsPerUid`,
@@ -158,6 +160,7 @@ export class Gate {
     if (!this.#pending.delete(pending)) return false;
     this.#waiting.remove(pending.peer.uid);
     pending.settle();
+    if (this.#pending.size === 0 && this.#whenIdle !== null) process.nextTick(this.#whenIdle);
     return true;
   }
 
@@ -180,7 +183,7 @@ export class Gate {
   #admit(handle: number, peer: PeerCredentials, source: HandleSource): void {
     const connection = this.user.make(handle);
     connection.admittedAs(peer, source, this);
-    this.#present.add(peer.uid);
+    this.user.present.add(peer.uid);
     this.context.runInAsyncScope(() => this.user.admit(connection));
   }
 
@@ -197,7 +200,13 @@ export class Gate {
 
   /** A connection that was admitted is gone. */
   left(uid: number): void {
-    this.#present.remove(uid);
+    this.user.present.remove(uid);
+  }
+
+  /** Nobody comes any more: `idle` is called when everybody who waits has been admitted or refused. */
+  finish(idle: () => void): void {
+    if (this.#pending.size === 0) idle();
+    else this.#whenIdle = idle;
   }
 
   /** The server listens no more: whoever still waits is refused. */

@@ -85,6 +85,11 @@ export class Listener extends AsyncResource implements HandleOwner {
   }
 
   onEnd(): void {
+    if (this.gate === null) this.finished();
+    else this.gate.finish(() => this.finished());
+  }
+
+  private finished(): void {
     const { onFinished } = this;
     this.onFinished = null;
     this.close();

@@ -17,7 +17,7 @@ import { Connection } from '../socket/connection';
 import type { SocketMethods } from '../socket/methods';
 import { AcceptedOptions, Socket } from '../socket/socket';
 import { listenFailure } from './failure';
-import { Gate, type GateUser } from './gate';
+import { Gate, Tally, type GateUser } from './gate';
 import { DEFAULT_MAX_CONNECTIONS, rulesOf, type Rules } from './gate-options';
 import { connectionFor, Listener, onAccept, onDrop, openGate, type Accepted } from './listener';
 import { countRefusal } from './refusal';
@@ -36,6 +36,7 @@ const kPlace = Symbol('place');
 const kFinishing = Symbol('finishing');
 const kFinish = Symbol('finish');
 const kRules = Symbol('rules');
+const kPresent = Symbol('present');
 export const kServerOptions = Symbol('options');
 
 /** The kernel rounds it up to 512. */
@@ -84,6 +85,7 @@ export class ServerMethods extends EventEmitter {
   /** Listeners that let nobody in any more and whose backlogs are being served. */
   declare [kFinishing]: number;
   declare [kRules]: Rules | null;
+  declare [kPresent]?: Tally;
 
   /** Of its listener and of what that accepts. */
   get [kSocketType](): SocketType {
@@ -194,6 +196,7 @@ export class ServerMethods extends EventEmitter {
       return rules.authorize === undefined ? Infinity : DEFAULT_MAX_CONNECTIONS;
     };
     const user: GateUser = {
+      present: (this[kPresent] ??= new Tally()),
       maxConnections: most,
       connections: () => this._connections,
       make: (handle) => this[connectionFor](handle),

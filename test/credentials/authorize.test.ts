@@ -277,6 +277,37 @@ for (const kind of kinds) {
       await gone(second);
     });
 
+    test('who waits while a listener is replaced is still decided about', async (t) => {
+      const asked = decision();
+      const guarded = await serve(t, kind, { authorize: asked.authorize, stale: 'replace' });
+      connect(t, kind, guarded.path);
+      await asked.asked;
+      guarded.server.close();
+      const connected = guarded.connection();
+      asked.answer(true);
+      await connected;
+      assert.deepEqual(guarded.refused, []);
+    });
+
+    test('connections of one user count over listeners', async (t) => {
+      const rules = { authorize: sameUser(), maxConnectionsPerUid: 1 };
+      const guarded = await serve(t, kind, rules);
+      connect(t, kind, guarded.path);
+      await guarded.connection();
+      guarded.server.close();
+      guarded.server.listen({ path: guarded.path, ...rules });
+      await happens(guarded.server, 'listening');
+      connect(t, kind, guarded.path);
+      assert.equal((await guarded.refusal()).refusal.code, 'maxConnectionsPerUid');
+    });
+
+    test('an option that is undefined does not take the policy of the server away', async (t) => {
+      const given = { authorize: undefined };
+      const guarded = await serve(t, kind, given, { authorize: uid(somebodyElse) });
+      connect(t, kind, guarded.path);
+      assert.equal((await guarded.refusal()).refusal.code, 'policy');
+    });
+
     test('those that wait are limited, and one user cannot have all the places', async (t) => {
       const asked = decision();
       const guarded = await serve(t, kind, { authorize: asked.authorize, maxUnauthorized: 4 });
