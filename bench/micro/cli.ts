@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { fork, type ChildProcess } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -9,6 +9,7 @@ import colors from 'picocolors';
 
 import { describeEnvironment } from '../environment.js';
 import { nearest } from '../nearest.js';
+import { compareRuns } from '../statistics.js';
 import { formatSeconds } from '../units.js';
 import { suites } from './index.js';
 import type { MicroResult, MicroSuite } from './micro-suite.js';
@@ -18,6 +19,7 @@ const help = `Usage: npm run bench:micro -- [options]
   --filter TEXT  only suites whose name contains TEXT
   --seconds S    longest time per case (default 1)
   --json FILE    keeps the results
+  --against FILE says what changed since results that were kept
   --list         names the suites
   --help
 `;
@@ -49,17 +51,48 @@ function runSuite({ id }: MicroSuite, seconds: number): Promise<MicroResult[]> {
   });
 }
 
-function renderTable(results: readonly MicroResult[]): string {
+function renderTable(results: readonly MicroResult[], before?: readonly MicroResult[]): string {
+  const head = ['case', 'time per operation', 'margin', 'samples'];
+  if (before) head.push('before', 'times as fast (95 %)', 'verdict');
   const table = new Table({
-    head: ['case', 'time per operation', 'margin', 'samples'].map((text) => colors.bold(text)),
+    head: head.map((text) => colors.bold(text)),
     style: { head: [], border: [] },
-    colAligns: ['left', 'right', 'right', 'right'],
+    colAligns: ['left', 'right', 'right', 'right', 'right', 'left', 'left'],
   });
-  for (const { name, nanosecondsPerOperation, marginPercent, samples } of results) {
+  for (const result of results) {
+    const { name, nanosecondsPerOperation, marginPercent, samples } = result;
     const time = formatSeconds(nanosecondsPerOperation / 1e9);
-    table.push([name, time, `±${marginPercent.toFixed(1)} %`, samples]);
+    const row = [name, time, `±${marginPercent.toFixed(1)} %`, samples];
+    if (before) row.push(...changeSince(before, result));
+    table.push(row);
   }
   return table.toString();
+}
+
+/** The time before, the ratio with its interval, and the verdict; nothing for a case that is new. */
+function changeSince(before: readonly MicroResult[], { name, times }: MicroResult): string[] {
+  const earlier = before.find((result) => result.name === name);
+  const ratio = earlier && compareRuns(earlier.times, times, 'lower');
+  if (!ratio) return ['', '', 'new'];
+  return [
+    formatSeconds(earlier.nanosecondsPerOperation / 1e9),
+    `${ratio.median.toFixed(2)} (${ratio.low.toFixed(2)}..${ratio.high.toFixed(2)})`,
+    ratio.verdict,
+  ];
+}
+
+type Suites = Record<string, MicroResult[] | { error: string }>;
+
+/** Results that `--json` has kept. */
+function readSuites(file: string): Suites {
+  let kept: { suites?: Suites };
+  try {
+    kept = JSON.parse(readFileSync(file, 'utf8')) as typeof kept;
+  } catch (error) {
+    throw new Error(`${file} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+  if (kept.suites === undefined) throw new Error(`${file} is not a file that --json has written`);
+  return kept.suites;
 }
 
 function selected(filter: string): readonly MicroSuite[] {
@@ -78,6 +111,7 @@ async function main(): Promise<void> {
       filter: { type: 'string', default: '' },
       seconds: { type: 'string', default: '1' },
       json: { type: 'string' },
+      against: { type: 'string' },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false, short: 'h' },
     },
@@ -87,12 +121,15 @@ async function main(): Promise<void> {
   if (values.help) return print(help);
   if (values.list) return suites.forEach(({ id, description }) => print(`${id}  ${description}`));
 
-  const kept: Record<string, MicroResult[] | { error: string }> = {};
+  const before = values.against === undefined ? undefined : readSuites(values.against);
+  const kept: Suites = {};
   for (const suite of selected(values.filter)) {
     print(`\n${colors.bold(suite.id)}: ${suite.description}`);
     try {
-      kept[suite.id] = await runSuite(suite, seconds);
-      print(renderTable(kept[suite.id] as MicroResult[]));
+      const results = await runSuite(suite, seconds);
+      kept[suite.id] = results;
+      const earlier = before?.[suite.id];
+      print(renderTable(results, Array.isArray(earlier) ? earlier : before && []));
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       kept[suite.id] = { error: text };

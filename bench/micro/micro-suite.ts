@@ -23,4 +23,6 @@ export interface MicroResult {
   /** Relative margin of error of that, in percent. */
   marginPercent: number;
   samples: number;
+  /** Nanoseconds per operation of every sample. */
+  times: number[];
 }

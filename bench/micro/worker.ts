@@ -44,6 +44,7 @@ async function runSuite(id: string, maxTime: number): Promise<MicroResult[]> {
       nanosecondsPerOperation: 1e9 / hz / cases[index].operations,
       marginPercent: stats.rme,
       samples: stats.sample.length,
+      times: stats.sample.map((seconds) => (1e9 * seconds) / cases[index].operations),
     };
   });
 }

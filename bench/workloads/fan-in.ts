@@ -5,7 +5,7 @@ import { checkPattern, patternAt } from '../pattern.js';
 import { takeSample } from '../sample.js';
 import { formatSize } from '../units.js';
 import { measureSteady, steadyCommands } from './steady.js';
-import { writeSteadily } from './one-way.js';
+import { spotChecks, writeSteadily } from './one-way.js';
 import {
   endpointOf,
   type Metrics,
@@ -30,12 +30,15 @@ async function receiver(context: RoleContext, size: number): Promise<Role> {
   const whenEnded = signal();
   const endpoint = await contender.listen(socketPath, (connection) => {
     let offset = 0;
+    const check = spotChecks(size);
     connection.on('error', fail);
     connection.on('end', () => {
       if (++ended === settings.connections) whenEnded.resolve();
     });
     connection.on('data', (chunk: Buffer) => {
       if (offset >= verifiedBytes) {
+        check(chunk, offset - verifiedBytes);
+        offset += chunk.length;
         received += chunk.length;
         return;
       }

@@ -104,7 +104,7 @@ export const idleMemory: Workload = {
   connections: CONNECTIONS + OPEN_BEFORE,
   // The young generation grows in steps of megabytes, which is more than the connections take.
   nodeOptions: ['--max-semi-space-size=1'],
-  secondsNeeded: () => 10,
+  secondsNeeded: () => 4,
   server: async (context) => withMemory(await echoServer(context)),
   client: async (context) => withMemory(await idleClient(context)),
   measure,
