@@ -88,6 +88,8 @@ export function parseOptions(args: string[]): Options {
   const { values, positionals } = parseCommandLine(args, accepted);
   if (positionals.length > 0) throw new UsageError(`'${positionals[0]}' is no option of run`);
   if (values.quick && values.full) throw new UsageError('--quick and --full exclude each other');
+  onlyWith('--preset', values.preset, values, CHOICES);
+  onlyWith('--resume', values.resume, values, [...CHOICES, ...METHOD]);
   const preset = values.preset === undefined ? undefined : presetById(values.preset);
   const usual = values.quick ? QUICK : values.full ? FULL : USUAL;
   const defaults = { ...usual, ...(values.quick ? {} : preset?.method) };
@@ -118,6 +120,25 @@ export function parseOptions(args: string[]): Options {
     resume: values.resume,
     help: values.help ?? false,
   };
+}
+
+/** Options that say what is measured, and how. */
+const CHOICES = ['filter', 'workload', 'size', 'connections', 'rate', 'all', 'full'];
+const METHOD = [
+  ...['preset', 'contender', 'quick', 'rounds', 'seconds', 'seed', 'cores', 'inspect'],
+  'patience',
+];
+
+/** A preset, and a run that is resumed, bring their own: what would be ignored is refused. */
+function onlyWith(
+  option: string,
+  value: string | undefined,
+  given: Record<string, unknown>,
+  refused: readonly string[],
+): void {
+  const other = refused.find((name) => given[name] !== undefined);
+  if (value === undefined || other === undefined) return;
+  throw new UsageError(`${option} brings its own: --${other} does not go with it`);
 }
 
 function ofPreset(preset: Preset, names: string[] | undefined): Selection {

@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks';
 import { runCell } from './cell.js';
 import { contenderById } from './contenders/index.js';
 import { choosePlacement } from './cpu-placement.js';
-import { describeEnvironment, measureLoad } from './environment.js';
+import { describeEnvironment, measureLoad, type Environment } from './environment.js';
 import { prepareInspection, type Inspection } from './inspection.js';
 import { describeNoise } from './noise.js';
 import type { Options } from './options.js';
@@ -39,6 +39,7 @@ export async function runAll(
   const notices = new Set<string>();
   if (earlier) {
     notices.add(`${earlier.cells.length} cells are from ${earlier.started}: the run was resumed`);
+    for (const text of changesSince(earlier.environment)) notices.add(text);
   }
   if ('reason' in results.placement) {
     notices.add(`processes were not pinned to cores: ${results.placement.reason}`);
@@ -94,6 +95,15 @@ function emptyResults(options: Options): Results {
     notices: [],
     cells: [],
   };
+}
+
+/** Cells of two builds or machines in one table would mislead. */
+function changesSince(before: Environment): string[] {
+  const now = describeEnvironment();
+  const facts = ['commit', 'cpu', 'cores', 'kernel', 'node'] as const;
+  return facts
+    .filter((fact) => before[fact] !== now[fact])
+    .map((fact) => `${fact} was ${before[fact]} before the run was resumed, and is ${now[fact]}`);
 }
 
 interface Run {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { openConnections } from '../open-connections.js';
 import { checkPattern, patternAt } from '../pattern.js';
 import { takeSample } from '../sample.js';
-import { formatSize } from '../units.js';
+import { formatSize, slug } from '../units.js';
 import { measureSteady, steadyCommands } from './steady.js';
 import { spotChecks, writeSteadily } from './one-way.js';
 import {
@@ -100,7 +100,7 @@ async function sender(context: RoleContext, size: number): Promise<Role> {
 /** Many connections write as fast as they may, one process reads them all. */
 export function fanIn(connections: number, size = SIZE): Workload {
   const label = formatSize(size);
-  const id = `fan-in-${connections}${size === SIZE ? '' : `-${size}`}`;
+  const id = `fan-in-${connections}${size === SIZE ? '' : `-${slug(label)}`}`;
   return {
     id,
     description: `one-way streams of ${label} messages from ${connections} connections to one server`,

@@ -49,6 +49,16 @@ const mistakes: [what: string, args: string[], answer: RegExp][] = [
     ['--filter', 'idle-memory', '--size', '128'],
     /--size does not go with idle-memory/,
   ],
+  [
+    'a filter beside a preset',
+    ['--preset', 'novel', '--filter', 'echo'],
+    /--preset brings its own: --filter does not go with it/,
+  ],
+  [
+    'other rounds for a run that is gone on with',
+    ['--resume', 'a.json', '--rounds', '9'],
+    /--resume brings its own: --rounds does not go with it/,
+  ],
   ['no file to report', ['report'], /report takes one file/],
   ['one file to compare', ['compare', 'a.json'], /compare takes two files/],
   ['a file that is not there', ['report', 'no-such.json'], /no-such.json cannot be read: ENOENT/],

@@ -59,7 +59,7 @@ test('what was due during a pause counts as late, and a closed loop hardly sees 
 test('a peer that stalls is reported, and the run goes on', async () => {
   const { cells, output } = await measure(
     'stall.json',
-    ...['--workload', 'echo-1', '--seconds', '0.3', '--patience', '2'],
+    ...['--workload', 'echo-1', '--seconds', '0.3', '--patience', '6'],
     ...['--contender', 'selftest-stall', '--contender', 'net-unix'],
   );
   const errors = new Map(cells.map(({ contender, error }) => [contender, error]));
@@ -74,7 +74,7 @@ test('a peer that stalls is reported, and the run goes on', async () => {
 test('lost messages fail the cell of a transport that should lose none', async () => {
   const { cells } = await measure(
     'stalled-open-loop.json',
-    ...[...openLoop, '--rate', '20000', '--contender', 'selftest-stall', '--patience', '5'],
+    ...[...openLoop, '--rate', '20000', '--contender', 'selftest-stall', '--patience', '8'],
   );
   assert.match(cells[0].error!, /of \d+ messages were lost|^nothing was received/);
 });
