@@ -70,7 +70,7 @@ export interface NativeBinding extends RawBinding, CredentialsBinding {
   adopt(fd: number): number;
   /** Puts the handles of two sockets connected to each other into `handles`. */
   socketpair(handles: Int32Array, type: SocketType): number;
-  /** `mode`, unless it is 0, is the socket file's whole mode, or is added to it. */
+  /** `mode`, unless it is 0, is the socket file's whole mode, or is added to it. `passing` is what peers may pass, see `server/passing.ts`. */
   listen(
     address: Uint8Array,
     padded: boolean,
@@ -78,18 +78,18 @@ export interface NativeBinding extends RawBinding, CredentialsBinding {
     mode: number,
     whole: boolean,
     type: SocketType,
-    descriptors: boolean,
+    passing: number,
   ): number;
   /** `place`: see `server/place.ts`. The path is no abstract name. */
   listenAtPlace(
     path: Uint8Array,
     backlog: number,
     type: SocketType,
-    descriptors: boolean,
+    passing: number,
     place: Int32Array,
   ): number;
   /** Takes ownership of `fd`, also when it fails. */
-  adoptListener(fd: number, backlog: number): number;
+  adoptListener(fd: number, backlog: number, passing: number): number;
   /** Once per thread, before the first message socket. */
   setMessageMemory(memory: MessageMemory): number;
   /** 0 leaves a setting as it is. The longest message that can be sent now. */

@@ -78,7 +78,16 @@ int64_t SocketPair(Environment& environment, const Arguments& arguments) {
   return 0;
 }
 
-// listen(address, padded, backlog, mode, whole, type, descriptors)
+// What the peers of a listener can pass, as bits; src/server/passing.ts has the same.
+constexpr int32_t kPassDescriptors = 1;
+constexpr int32_t kPassCredentials = 2;
+
+void SetPassing(engine::ListenOptions& options, int32_t passing) {
+  options.descriptors = (passing & kPassDescriptors) != 0;
+  options.credentials = (passing & kPassCredentials) != 0;
+}
+
+// listen(address, padded, backlog, mode, whole, type, passing)
 int64_t Listen(Environment& environment, const Arguments& arguments) {
   auto address = ParseAddress(arguments.Bytes(0), arguments.Bool(1));
   if (!address.ok()) return address.error().Negative();
@@ -87,14 +96,14 @@ int64_t Listen(Environment& environment, const Arguments& arguments) {
   options.add_mode = static_cast<unsigned>(arguments.Int(3, 0));
   options.whole_mode = arguments.Bool(4);
   options.type = TypeOf(arguments.Int(5));
-  options.descriptors = arguments.Bool(6);
+  SetPassing(options, arguments.Int(6, 0));
   return HandleOrError(environment.engine()->Listen(address.value(), options));
 }
 
 // Fields of the Int32Array that listenAtPlace() takes; src/server/place.ts has the same.
 enum PlaceField : size_t { kMode, kUid, kGid, kStale, kStep, kOccupant, kOwner, kPlaceFields };
 
-// listenAtPlace(path, backlog, type, descriptors, place)
+// listenAtPlace(path, backlog, type, passing, place)
 int64_t ListenAtPlace(Environment& environment, const Arguments& arguments) {
   auto address = ParseAddress(arguments.Bytes(0), false);
   if (!address.ok()) return address.error().Negative();
@@ -113,7 +122,7 @@ int64_t ListenAtPlace(Environment& environment, const Arguments& arguments) {
   engine::ListenOptions options;
   options.backlog = arguments.Int(1, options.backlog);
   options.type = TypeOf(arguments.Int(2));
-  options.descriptors = arguments.Bool(3);
+  SetPassing(options, arguments.Int(3, 0));
   options.place = &place;
   options.trouble = &trouble;
   const auto opened = environment.engine()->Listen(address.value(), options);
@@ -124,10 +133,11 @@ int64_t ListenAtPlace(Environment& environment, const Arguments& arguments) {
   return HandleOrError(opened);
 }
 
-// adoptListener(fd, backlog)
+// adoptListener(fd, backlog, passing)
 int64_t AdoptListener(Environment& environment, const Arguments& arguments) {
   return HandleOrError(
-      environment.engine()->AdoptListener(posix::Fd(arguments.Int(0)), arguments.Int(1, 511)));
+      environment.engine()->AdoptListener(posix::Fd(arguments.Int(0)), arguments.Int(1, 511),
+                                          (arguments.Int(2, 0) & kPassCredentials) != 0));
 }
 
 // setMessageMemory(memory)

@@ -76,9 +76,11 @@ inline constexpr int kAcceptBudget = 64;
 // Kernel events looked at per collection.
 inline constexpr size_t kEventBudget = 256;
 
-// Rows in the tables. An event makes at most three completions.
+// Rows in the tables. An event makes at most five completions.
 inline constexpr size_t kCompletionCapacity = 1024;
 inline constexpr size_t kSubmissionCapacity = 1024;
+// A completion can name a peer, and so can a message.
+inline constexpr size_t kPeerRows = kCompletionCapacity + kMessageRows;
 
 // Bytes of small writes that one flush can carry.
 inline constexpr size_t kSendAreaSize = 256 * 1024;

@@ -32,6 +32,8 @@ struct Endpoint {
   bool closed = false;
   // The kernel lets nobody send descriptors to it (and to what it accepts).
   bool descriptors_refused = false;
+  // The kernel says of everything that is received who sent it (of a listener: to what it accepts).
+  bool passes_credentials = false;
   // Requests that an io_uring holds of it, and those of them that were told to come back, as bits.
   // They hold the open file, too: only when all are back it is really closed.
   uint8_t requests_out = 0;

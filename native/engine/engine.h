@@ -39,6 +39,8 @@ struct ListenOptions {
   bool whole_mode = false;
   // Who connects may send descriptors. Otherwise the kernel refuses them where it can.
   bool descriptors = false;
+  // Everything that is received on its connections comes with who sent it.
+  bool credentials = false;
   // How a pathname is taken, instead of `add_mode`; what was wrong with it is told in `trouble`.
   const posix::PlaceOptions* place = nullptr;
   posix::PlaceTrouble* trouble = nullptr;
@@ -83,7 +85,8 @@ class Engine {
                                                       const ListenOptions& options) = 0;
 
   // A bound socket, owned from here on; listen(2) is called on it, its file is left alone at close.
-  [[nodiscard]] virtual posix::Result<int32_t> AdoptListener(posix::Fd fd, int backlog) = 0;
+  [[nodiscard]] virtual posix::Result<int32_t> AdoptListener(posix::Fd fd, int backlog,
+                                                             bool credentials = false) = 0;
 
   // Message sockets need memory of their own, given once before the first of them. ENXIO without.
   [[nodiscard]] virtual posix::Status SetMessageMemory(const MessageMemory& memory) = 0;

@@ -64,7 +64,7 @@ class EngineCore : public Engine {
   // Completions of the collection under way.
   void Complete(int32_t handle, CompletionKind kind, int32_t result, int32_t offset = 0);
   // Room for the completions that looking at one more endpoint can make.
-  [[nodiscard]] bool HasRoom() const { return completed_ + 4 <= memory_.completions.size(); }
+  [[nodiscard]] bool HasRoom() const { return completed_ + 6 <= memory_.completions.size(); }
   [[nodiscard]] size_t completed() const { return completed_; }
 
   // A completion for the next collection: what happened inside a submission is never told at once.

@@ -22,6 +22,7 @@ posix::Result<int32_t> ReadinessEngine::Listen(const posix::UnixAddress& address
   listener->fd = std::move(opened).value();
   listener->descriptors_refused =
       !options.descriptors && posix::RefuseDescriptors(listener->fd.get()).ok();
+  listener->passes_credentials = options.credentials;
   if (options.place != nullptr) {
     return ListenAtPlace(std::move(listener), std::string(address.name()), options);
   }
@@ -64,20 +65,24 @@ posix::Result<int32_t> ReadinessEngine::ListenAtPlace(std::unique_ptr<Listener> 
   return started;
 }
 
-posix::Result<int32_t> ReadinessEngine::AdoptListener(posix::Fd fd, int backlog) {
+posix::Result<int32_t> ReadinessEngine::AdoptListener(posix::Fd fd, int backlog, bool credentials) {
   auto kind = posix::DescribeSocket(fd.get());
   if (!kind.ok()) return kind.error();
   if (auto made = posix::MakeNonBlockingCloseOnExec(fd.get()); !made.ok()) return made.error();
   auto listener = std::make_unique<Listener>();
   if (kind.value().type == SOCK_SEQPACKET) listener->type = posix::SocketType::kSeqpacket;
   listener->fd = std::move(fd);
+  listener->passes_credentials = credentials;
   return StartListening(std::move(listener), backlog);
 }
 
 posix::Result<int32_t> ReadinessEngine::StartListening(std::unique_ptr<Listener> listener,
                                                        int backlog) {
   Listener& endpoint = *listener;
-  auto listening = posix::Listen(endpoint.fd.get(), backlog);
+  // Before listen(2): whoever connects finds it so, and what they accept inherits it.
+  auto listening = endpoint.passes_credentials ? posix::SetPassCredentials(endpoint.fd.get(), true)
+                                               : posix::Status();
+  if (listening.ok()) listening = posix::Listen(endpoint.fd.get(), backlog);
   const int32_t handle = endpoints_.Insert(std::move(listener));
   if (listening.ok()) listening = Watch(endpoint);
   if (!listening.ok()) {
@@ -158,6 +163,7 @@ bool ReadinessEngine::TellAccepted(Listener& listener, posix::Fd fd) {
   Connection& socket = *owned;
   socket.fd = std::move(fd);
   socket.descriptors_refused = listener.descriptors_refused;
+  socket.passes_credentials = listener.passes_credentials;
   const int32_t handle = endpoints_.Insert(std::move(owned));
   if (!Watch(socket).ok()) {
     endpoints_.Erase(handle);

@@ -30,6 +30,8 @@ struct ReceivedRow {
   // How many descriptors came with it, and where in their table they begin; kDescriptorsCame only.
   int32_t descriptors = 0;
   int32_t descriptors_at = 0;
+  // Who sent it, as a row of the table of peers; kCredentialsCame only.
+  int32_t peer = 0;
 };
 
 class MessageArea {
@@ -67,6 +69,7 @@ class MessageArea {
       Column(4) = row.descriptors;
       Column(5) = row.descriptors_at;
     }
+    if ((row.flags & kCredentialsCame) != 0) Column(6) = row.peer;
     ++rows_;
   }
 

@@ -21,6 +21,9 @@ struct MessageSocket final : Connection {
   // Messages told at once.
   size_t batch_size = kMessageBudget;
   PendingMessages outgoing;
+  // Its messages bring more than bytes.
+  [[nodiscard]] bool WantsControl() const { return max_descriptors > 0 || passes_credentials; }
+
   // E2BIG or EMFILE: a message in the batch under way had more descriptors than are taken.
   int too_many_descriptors = 0;
 };

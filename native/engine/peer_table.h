@@ -19,7 +19,7 @@ class PeerTable {
  public:
   explicit PeerTable(std::span<int32_t> numbers) : numbers_(numbers) {}
 
-  // The row that `peer` is in now. There is one for every completion of a collection.
+  // The row that `peer` is in now. There is one for every completion and message of a collection.
   int32_t Put(const posix::Result<posix::Credentials>& peer) {
     const size_t at = used_ * kPeerColumns;
     if (at + kPeerColumns > numbers_.size()) return kUnknownPeer;

@@ -25,13 +25,14 @@ struct Destination {
 // does where none can come.
 posix::Result<posix::Received> ReadinessEngine::Receive(const StreamSocket& socket,
                                                         std::span<std::byte> memory) {
-  if (socket.max_descriptors == 0 && socket.descriptors_refused) {
+  if (socket.max_descriptors == 0 && socket.descriptors_refused && !socket.passes_credentials) {
     const auto bytes = posix::Receive(socket.fd.get(), memory);
     if (!bytes.ok()) return bytes.error();
     return posix::Received{.bytes = bytes.value()};
   }
   const iovec part{memory.data(), memory.size()};
-  const size_t control = posix::ControlBufferSize(socket.max_descriptors, false);
+  const size_t control =
+      posix::ControlBufferSize(socket.max_descriptors, socket.passes_credentials);
   return posix::ReceiveMessage(socket.fd.get(), {&part, 1}, std::span(control_).first(control));
 }
 
@@ -82,6 +83,9 @@ bool ReadinessEngine::ReadSome(StreamSocket& socket) {
     posix::AncillaryReader ancillary(control.first(received.value().control_bytes));
     const bool truncated = received.value().control_truncated;
     const size_t descriptors = ancillary.descriptors().size();
+    if (socket.passes_credentials) {
+      Complete(socket.handle, CompletionKind::kCredentials, 0, peers_.Put(ancillary.WhoSent()));
+    }
     if (descriptors > 0 && !truncated) {
       Complete(socket.handle, CompletionKind::kDescriptors, static_cast<int32_t>(descriptors),
                descriptors_.Put(ancillary.TakeDescriptors()));
@@ -106,9 +110,10 @@ bool ReadinessEngine::ReadSome(StreamSocket& socket) {
                descriptors >= socket.max_descriptors ? -E2BIG : -EMFILE);
     }
     // A short read emptied the queue, except that a read stops behind a message that carried
-    // descriptors and at out-of-band data, whatever follows.
+    // descriptors, between what different processes wrote, and at out-of-band data, whatever
+    // follows.
     const bool emptied = bytes < destination.memory.size() && !truncated && descriptors == 0 &&
-                         !socket.has_out_of_band;
+                         !socket.has_out_of_band && !socket.passes_credentials;
     if (emptied && socket.peer_gone && socket.read_error == 0 && reset_behind_data_ends_) {
       FinishReading(socket);
       return false;

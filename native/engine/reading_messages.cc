@@ -78,7 +78,7 @@ bool ReadinessEngine::ReadMessages(MessageSocket& socket) {
         received.value() == count ? WithoutEnd(socket, count) : received.value();
     finished = messages < received.value();
     used = TakeMessages(socket, area, used, messages);
-    if (socket.max_descriptors > 0) ForgetControl(std::span(headers_).first(count));
+    if (socket.WantsControl()) ForgetControl(std::span(headers_).first(count));
     told += messages;
     // Its user will hear of that before anything else is received.
     if (socket.too_many_descriptors != 0) break;
@@ -125,8 +125,9 @@ posix::Result<size_t> ReadinessEngine::ReceiveInto(const MessageSocket& socket,
   const size_t stride = Stride(socket.longest);
   for (size_t i = 0; i < count; ++i) parts_[i] = {room.data() + i * stride, socket.longest};
   const auto headers = std::span(headers_).first(count);
-  if (socket.max_descriptors > 0) {
-    message_control_.Lend(headers, posix::ControlBufferSize(socket.max_descriptors, false));
+  if (socket.WantsControl()) {
+    message_control_.Lend(
+        headers, posix::ControlBufferSize(socket.max_descriptors, socket.passes_credentials));
   }
   ++counters_.syscalls;
   // MSG_TRUNC: tell how long the messages were, not how much of them there is room for.
@@ -150,7 +151,7 @@ size_t ReadinessEngine::TakeMessages(MessageSocket& socket, std::span<std::byte>
     ReceivedRow row{offset, length, full_length, 0};
     if (full_length > length) row.flags |= kMessageTruncated;
     if ((header.msg_hdr.msg_flags & MSG_CTRUNC) != 0) row.flags |= kDescriptorsDropped;
-    if (socket.max_descriptors > 0) TakeAncillary(socket, header, row);
+    if (socket.WantsControl()) TakeAncillary(socket, header, row);
     message_area_.AddRow(row);
     counters_.bytes_read += length;
     end = Align(offset + length, kPacking);
@@ -162,6 +163,11 @@ void ReadinessEngine::TakeAncillary(MessageSocket& socket, const mmsghdr& header
                                     ReceivedRow& row) {
   posix::AncillaryReader ancillary(MessageControl::Of(header));
   const size_t count = ancillary.descriptors().size();
+  if (socket.passes_credentials) {
+    row.flags |= kCredentialsCame;
+    row.peer = peers_.Put(ancillary.WhoSent());
+  }
+  if (socket.max_descriptors == 0) return;
   if ((row.flags & kDescriptorsDropped) != 0) {
     // More than are taken, or more than there is room for in this process. Those that did come are
     // closed.

@@ -23,6 +23,8 @@ enum class CompletionKind : int32_t {
   // some that came with the data told before were more than are taken, and all of them are closed.
   kDescriptors,
   kMessages,  // `result` messages: rows of the table from `offset` on
+  // The data told next was written by whoever is in row `offset` of the table of peers.
+  kCredentials,
 };
 
 struct Completion {
@@ -61,7 +63,7 @@ inline constexpr int32_t kPending = 1;
 // The tables of messages are stored column by column. A received one: offset in its area, length
 // there, full length as it was sent, flags; and, only where a flag says so, descriptors that came
 // with it and where in their table they begin. One to send: offset in the send area, length.
-inline constexpr int32_t kReceivedColumns = 6;
+inline constexpr int32_t kReceivedColumns = 7;
 inline constexpr int32_t kOutgoingColumns = 2;
 
 // Flags of a received message: it was longer than its place and its tail is lost; descriptors came
@@ -69,5 +71,7 @@ inline constexpr int32_t kOutgoingColumns = 2;
 inline constexpr int32_t kMessageTruncated = 1;
 inline constexpr int32_t kDescriptorsDropped = 2;
 inline constexpr int32_t kDescriptorsCame = 4;
+// The kernel was asked who sent it.
+inline constexpr int32_t kCredentialsCame = 8;
 
 }  // namespace afunix::engine

@@ -101,7 +101,8 @@ class UringEngine final : public ReadinessEngine {
   // uring_receiving.cc
   // Its memory is not the ring's: it is read by plain calls, and polled for.
   [[nodiscard]] static bool IsReadDirectly(const StreamSocket& socket) {
-    return socket.reads_into_target || socket.direct_reads > 0 || socket.max_descriptors > 0;
+    return socket.reads_into_target || socket.direct_reads > 0 || socket.max_descriptors > 0 ||
+           socket.passes_credentials;
   }
   void OnReceived(StreamSocket& socket, const posix::uring::Answer& answer);
   [[nodiscard]] bool HasHadItsShare(const StreamSocket& socket) const;

@@ -55,6 +55,11 @@ class AncillaryReader {
   [[nodiscard]] const std::vector<Fd>& descriptors() const { return descriptors_; }
   [[nodiscard]] std::vector<Fd> TakeDescriptors() { return std::move(descriptors_); }
   [[nodiscard]] const std::optional<Credentials>& credentials() const { return credentials_; }
+  // The same; ENODATA if the message came without.
+  [[nodiscard]] Result<Credentials> WhoSent() const {
+    if (!credentials_) return Error{ENODATA};
+    return *credentials_;
+  }
 
  private:
   std::vector<Fd> descriptors_;

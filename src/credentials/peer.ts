@@ -12,6 +12,8 @@ import { type Exited, watchExit } from './exit';
 export interface PeerSource {
   /** The connection's descriptor, still its owner's; −1 once that is gone. */
   descriptor(): number;
+  /** Why there never was one. */
+  readonly without?: string;
 }
 
 /** Why a part is null. */
@@ -122,7 +124,7 @@ export class PeerCredentials {
   ): number {
     const fd = this.#source.descriptor();
     if (fd < 0) {
-      this.#reasons[part] = GONE;
+      this.#reasons[part] = this.#source.without ?? GONE;
       return fd;
     }
     const bytes = ask((into) => call(fd, into));
@@ -151,7 +153,7 @@ export class PeerCredentials {
     if (fd >= 0) return new Descriptor(fd);
     this.#reasons.pidfd =
       source < 0
-        ? GONE
+        ? (this.#source.without ?? GONE)
         : fd === ENOPROTOOPT
           ? 'SO_PEERPIDFD needs Linux 6.5'
           : fd === ESRCH || fd === EINVAL

@@ -155,6 +155,10 @@ export abstract class EngineConnection<User extends ConnectionUser>
     // Both have them, each in its way.
   }
 
+  onCredentials(_peer: number): void {
+    // A stream's; those of messages come with them.
+  }
+
   onAccepted(): void {
     // A listener's.
   }

@@ -19,6 +19,7 @@ import {
   OUTGOING,
   OUTGOING_ROWS,
   PEER,
+  PEER_ROWS,
   PENDING,
   SEND_AREA_SIZE,
   SUBMISSION,
@@ -53,6 +54,8 @@ export interface HandleOwner {
   onClosed(): void;
   onDropped(status: number, count: number): void;
   onDescriptors(place: number, count: number): void;
+  /** What is told next was written by whoever is in this row of `peers`. */
+  onCredentials(peer: number): void;
 }
 
 /** Rounds of flushing inside one batch before the rest waits for the next tick. */
@@ -64,7 +67,7 @@ export const sendArea = Buffer.allocUnsafeSlow(SEND_AREA_SIZE);
 /** Descriptors that came with what is told in this batch; the engine's until they are claimed. */
 export const descriptorNumbers = new Int32Array(DESCRIPTOR_CAPACITY);
 /** Who connected, by the rows that completions name; read before the next batch. */
-export const peers = new Int32Array(COMPLETION_CAPACITY * PEER.width);
+export const peers = new Int32Array(PEER_ROWS * PEER.width);
 /** Messages to send; only message sockets use it. */
 export const outgoing = new Int32Array(OUTGOING_ROWS * OUTGOING.width);
 export const targets: (Uint8Array | undefined)[] = [];
@@ -364,6 +367,9 @@ function deliver(row: number): void {
       return;
     case Happened.descriptors:
       owner?.onDescriptors(completions[row + 2], result);
+      return;
+    case Happened.credentials:
+      owner?.onCredentials(completions[row + 2]);
       return;
     case Happened.dropped:
       owner?.onDropped(result, completions[row + 2]);

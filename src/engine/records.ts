@@ -21,10 +21,10 @@ export const RECEIVE_MEMORY_SIZE = RECEIVE_AREA_SIZE + RING_BUFFER_COUNT * RING_
 export const SLAB_COUNT = 4;
 export const DESCRIPTOR_CAPACITY = 1024;
 
-/** Columns of the table of peers, which has a row for each that a completion names. */
+/** Columns of the table of peers, which has a row for each that a completion or a message names. */
 export const PEER = { pid: 0, uid: 1, gid: 2, width: 3 } as const;
 
-/** Columns of the table of received messages, each `MESSAGE_ROWS` long; the last two only where a flag says so. */
+/** Columns of the table of received messages, each `MESSAGE_ROWS` long; the last three only where a flag says so. */
 export const RECEIVED = {
   offset: 0,
   length: 1,
@@ -32,7 +32,8 @@ export const RECEIVED = {
   flags: 3,
   descriptorCount: 4,
   descriptorPlace: 5,
-  width: 6,
+  peer: 6,
+  width: 7,
 } as const;
 /** Columns of the table of messages to send, each `OUTGOING_ROWS` long. */
 export const OUTGOING = { offset: 0, length: 1, width: 2 } as const;
@@ -42,11 +43,13 @@ export const MESSAGE_ALIGNMENT = 64;
 export const MESSAGE_BUDGET = 256;
 export const MESSAGE_ROWS = 1024;
 export const OUTGOING_ROWS = 2048;
+export const PEER_ROWS = COMPLETION_CAPACITY + MESSAGE_ROWS;
 
 /** Flags of a received message. */
 export const MESSAGE_TRUNCATED = 1;
 export const DESCRIPTORS_DROPPED = 2;
 export const DESCRIPTORS_CAME = 4;
+export const CREDENTIALS_CAME = 8;
 
 /** What happened. */
 export const Happened = {
@@ -63,6 +66,7 @@ export const Happened = {
   dropped: 11,
   descriptors: 12,
   messages: 13,
+  credentials: 14,
 } as const;
 
 /** What is asked for. */

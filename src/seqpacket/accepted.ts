@@ -7,5 +7,7 @@ export class AcceptedOptions {
     readonly connection: MessageConnection,
     readonly options: SocketOptions,
     readonly gone: (() => void) | null,
+    /** Messages come with who sent them. */
+    readonly passCredentials = false,
   ) {}
 }

@@ -1,9 +1,11 @@
-/** What comes beside the bytes of a message: descriptors, if its socket takes some. */
+/** What comes beside the bytes of a message: descriptors, if its socket takes some, and who sent it, if its server asks. */
 import type { Descriptor } from '../descriptor';
 import { claimDescriptors, DescriptorQuota, type DescriptorLimits } from '../descriptor-quota';
 import { closeAll } from '../descriptor-sending';
-import { DESCRIPTORS_CAME, DESCRIPTORS_DROPPED } from '../engine/records';
-import { DESCRIPTOR_COUNTS, DESCRIPTOR_PLACES, FLAGS, received } from './memory';
+import type { PeerCredentials } from '../credentials/peer';
+import { Writers } from '../credentials/writers';
+import { CREDENTIALS_CAME, DESCRIPTORS_CAME, DESCRIPTORS_DROPPED } from '../engine/records';
+import { DESCRIPTOR_COUNTS, DESCRIPTOR_PLACES, FLAGS, PEERS, received } from './memory';
 
 export class Ancillary {
   /** How many descriptors came, whoever has them now. */
@@ -15,6 +17,8 @@ export class Ancillary {
     /** Those that nobody has taken; closed by `close`. */
     readonly descriptors: Descriptor[],
     private readonly receiver: AncillaryReceiver,
+    /** Who sent it; null where nobody asked the kernel. */
+    readonly credentials: PeerCredentials | null = null,
   ) {
     this.descriptorCount = descriptors.length;
   }
@@ -44,6 +48,7 @@ export type AncillaryOfBatch = (Ancillary | null)[] | null;
 /** Takes what came out of the engine's tables, for one socket. */
 export class AncillaryReceiver {
   private readonly quota: DescriptorQuota;
+  private readonly writers = new Writers();
   private failed = false;
 
   constructor(
@@ -59,13 +64,16 @@ export class AncillaryReceiver {
     let taken: AncillaryOfBatch = null;
     for (let i = 0; i < count; ++i) {
       const row = first + i;
-      if ((received[FLAGS + row] & DESCRIPTORS_CAME) === 0) continue;
-      const descriptors = claimDescriptors(
-        received[DESCRIPTOR_PLACES + row],
-        received[DESCRIPTOR_COUNTS + row],
-      );
+      const flags = received[FLAGS + row];
+      if ((flags & (DESCRIPTORS_CAME | CREDENTIALS_CAME)) === 0) continue;
+      const descriptors =
+        (flags & DESCRIPTORS_CAME) === 0
+          ? []
+          : claimDescriptors(received[DESCRIPTOR_PLACES + row], received[DESCRIPTOR_COUNTS + row]);
+      const sender =
+        (flags & CREDENTIALS_CAME) === 0 ? null : this.writers.at(received[PEERS + row]);
       taken ??= new Array<Ancillary | null>(count).fill(null);
-      taken[i] = new Ancillary(descriptors, this);
+      taken[i] = new Ancillary(descriptors, this, sender);
     }
     return taken;
   }
@@ -90,7 +98,7 @@ export class AncillaryReceiver {
 /** Closes all that came with the messages from row `first` on: nobody will ever look at it. */
 export function dropAncillary(taken: AncillaryOfBatch, first: number): void {
   taken?.forEach((ancillary, i) => {
-    if (ancillary === null) return;
+    if (ancillary === null || ancillary.descriptorCount === 0) return;
     ancillary.close();
     const row = FLAGS + first + i;
     received[row] = (received[row] & ~DESCRIPTORS_CAME) | DESCRIPTORS_DROPPED;

@@ -1,6 +1,7 @@
 /** A batch of messages as they came: one piece of memory, and where in it each message lies. */
 import { chunkFrom, type ReceiveMemory } from '../engine/chunks';
 import { DESCRIPTORS_CAME, DESCRIPTORS_DROPPED, MESSAGE_TRUNCATED } from '../engine/records';
+import type { PeerCredentials } from '../credentials/peer';
 import type { Descriptor } from '../descriptor';
 import { codedError } from '../errors';
 import type { Ancillary, AncillaryOfBatch } from './ancillary';
@@ -21,6 +22,14 @@ export class MessageInfo {
    */
   get descriptors(): readonly Descriptor[] {
     return this.ancillary?.descriptors ?? [];
+  }
+
+  /**
+   * Who sent it, with a server's `passCredentials`: uid, gid and pid, which the kernel filled in or has checked. Null without. A message that came
+   * without them has a foreign, unmapped sender, which no policy matches.
+   */
+  get credentials(): PeerCredentials | null {
+    return this.ancillary?.credentials ?? null;
   }
 
   /** It was longer than `maxMessageSize`, and what was behind that is lost. */
@@ -107,7 +116,7 @@ export class MessageBatch implements Iterable<Buffer> {
   /** @internal Closes the descriptors, and notes that they were dropped. */
   dropDescriptors(): void {
     this.ancillary?.forEach((ancillary, index) => {
-      if (ancillary === null) return;
+      if (ancillary === null || ancillary.descriptorCount === 0) return;
       ancillary.close();
       this.flags[index] = ((this.flags[index] ?? 0) & ~DESCRIPTORS_CAME) | DESCRIPTORS_DROPPED;
     });

@@ -14,6 +14,7 @@ export const FULL_LENGTHS = RECEIVED.fullLength * MESSAGE_ROWS;
 export const FLAGS = RECEIVED.flags * MESSAGE_ROWS;
 export const DESCRIPTOR_COUNTS = RECEIVED.descriptorCount * MESSAGE_ROWS;
 export const DESCRIPTOR_PLACES = RECEIVED.descriptorPlace * MESSAGE_ROWS;
+export const PEERS = RECEIVED.peer * MESSAGE_ROWS;
 
 let shared: ReceiveMemory | null = null;
 let ready = false;

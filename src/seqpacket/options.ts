@@ -52,6 +52,11 @@ export interface SocketConnectOptions extends ExpectationOptions {
 }
 
 export interface ServerOptions extends MessageOptions, GateOptions {
+  /**
+   * Ask the kernel who sent each message (SO_PASSCRED), which may be another process than the one that connected: `info.credentials`.
+   * Default false.
+   */
+  passCredentials?: boolean;
   /** Accepted sockets read nothing until `resume()`. */
   pauseOnConnect?: boolean;
   /** A 'connection' listener that rejects destroys its socket. */

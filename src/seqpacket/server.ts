@@ -116,7 +116,9 @@ class MessageServer extends ServerMethods {
     };
     // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- what connectionFor() made
     const messages = connection as MessageConnection;
-    const socket = new Socket(new AcceptedOptions(messages, this.#options, gone));
+    const socket = new Socket(
+      new AcceptedOptions(messages, this.#options, gone, Boolean(this.#options.passCredentials)),
+    );
     socket.server = this;
     if (this.pauseOnConnect) socket.pause();
     return socket;

@@ -96,7 +96,8 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
       over: (error) => this.#onOver(error),
     });
     const fail = (error: Error): void => this.#inbox.finish(error);
-    this.#ancillary = options.maxDescriptors ? new AncillaryReceiver(options, fail) : null;
+    const more = options.maxDescriptors || accepted?.passCredentials;
+    this.#ancillary = more ? new AncillaryReceiver(options, fail) : null;
     if (accepted !== null) this.#attach(accepted.connection);
     else if (options.fd !== undefined) this.#attach(new MessageConnection(adopt(options.fd)));
     if (options.signal !== undefined) destroyOnAbort(this, options.signal);

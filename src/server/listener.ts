@@ -119,6 +119,7 @@ export class Listener extends AsyncResource implements HandleOwner {
   onSlabData(): void {}
   onTargetData(): void {}
   onDescriptors(): void {}
+  onCredentials(): void {}
   onMessages(): void {}
   onReadError(): void {}
   onWritten(): void {}

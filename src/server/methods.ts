@@ -22,6 +22,7 @@ import { DEFAULT_MAX_CONNECTIONS, rulesOf, type Rules } from './gate-options';
 import { connectionFor, Listener, onAccept, onDrop, openGate, type Accepted } from './listener';
 import { countRefusal } from './refusal';
 import type { ServerOptions } from './options';
+import { passingOf } from './passing';
 import { openAtPlace, placeOf, refuseOptions, type Place } from './place';
 
 export const kListener = Symbol('listener');
@@ -133,7 +134,10 @@ export class ServerMethods extends EventEmitter {
     if (started < 0) {
       this[kOpened](started, byDescriptor ? undefined : path);
     } else if (byDescriptor) {
-      this[kOpened](engine().adoptListener(fd, backlog), undefined);
+      this[kOpened](
+        engine().adoptListener(fd, backlog, passingOf(this[kServerOptions])),
+        undefined,
+      );
     } else {
       this._pipeName = path;
       this[kOpened](openListener(this, path, backlog, options), path);
@@ -370,16 +374,16 @@ function openListener(
   backlog: number,
   options: LooseOptions,
 ): number | Error {
-  const descriptors = Boolean(server[kServerOptions].maxDescriptors);
+  const passing = passingOf(server[kServerOptions]);
   const type = server[kSocketType];
   const place = server[kPlace];
-  if (place !== null) return openAtPlace(path, place, backlog, type, descriptors);
+  if (place !== null) return openAtPlace(path, place, backlog, type, passing);
   let mode = 0;
   if (options['readableAll'] === true) mode |= READABLE_BY_ALL;
   if (options['writableAll'] === true) mode |= WRITABLE_BY_ALL;
   const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
   const address = encodeAddress(path);
-  return engine().listen(address, padded, backlog, mode, LISTEN_MODE_IS_WHOLE, type, descriptors);
+  return engine().listen(address, padded, backlog, mode, LISTEN_MODE_IS_WHOLE, type, passing);
 }
 
 /** It asks who connects, and so has everybody who listens in its place. */

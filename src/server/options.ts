@@ -9,6 +9,11 @@ import type { GateOptions } from './gate-options';
 export interface ServerOptions extends net.ServerOpts, DescriptorLimits, GateOptions {
   /** Of each accepted socket, for reading and for writing, in bytes. */
   highWaterMark?: number;
+  /**
+   * Ask the kernel who wrote what is received (SO_PASSCRED), which may be another process than the one that connected. Told as the
+   * event 'credentials' of accepted sockets, and as `info.credentials` of messages. Reads are shorter and cost more; default false.
+   */
+  passCredentials?: boolean;
   /** Microseconds to look for events before sleeping, while a connection is open. Burns a core; default 0. */
   busyPoll?: number;
 }

@@ -161,7 +161,7 @@ export function openAtPlace(
   place: Place,
   backlog: number,
   type: SocketType,
-  descriptors: boolean,
+  passing: number,
 ): number | Error {
   if (place.checkDirectory) {
     const unsafe = checkWay(path, place.uid);
@@ -172,7 +172,7 @@ export function openAtPlace(
   fields[FIELD.uid] = place.uid;
   fields[FIELD.gid] = place.gid;
   fields[FIELD.stale] = STALE.indexOf(place.stale);
-  const handle = engine().listenAtPlace(encodeAddress(path), backlog, type, descriptors, fields);
+  const handle = engine().listenAtPlace(encodeAddress(path), backlog, type, passing, fields);
   return handle < 0 ? explain(handle, path, place, fields) : handle;
 }
 

@@ -1,4 +1,6 @@
 /** Connection: the engine's side of one stream socket. A socket that connects again gets a new one. */
+import type { PeerCredentials } from '../credentials/peer';
+import { Writers } from '../credentials/writers';
 import type { Descriptor } from '../descriptor';
 import { attachAll } from '../descriptor-sending';
 import { chunkFromArea, chunkFromSlab } from '../engine/chunks';
@@ -12,6 +14,7 @@ export type WriteCallback = (status: number) => void;
 export const onChunk = Symbol('onChunk');
 export const onTarget = Symbol('onTarget');
 export const onDescriptors = Symbol('onDescriptors');
+export const onCredentials = Symbol('onCredentials');
 
 /** A stream socket, as its connection sees it. */
 export interface StreamUser extends ConnectionUser {
@@ -20,6 +23,8 @@ export interface StreamUser extends ConnectionUser {
   [onTarget](length: number): void;
   /** Descriptors came with the chunk that is told next; see `receiveDescriptors`. */
   [onDescriptors](place: number, count: number): void;
+  /** What is told from here on was written by this one. */
+  [onCredentials](writer: PeerCredentials): void;
 }
 
 /** Longer writes go to the kernel from where they are, without a copy. */
@@ -40,6 +45,9 @@ export class Connection extends EngineConnection<StreamUser> {
   ticksOwed = 0;
 
   private writeCallback: WriteCallback | null = null;
+  private writers: Writers | null = null;
+  /** Of what was told last. */
+  private writer: PeerCredentials | null = null;
   /** What has to wait until the kernel has taken what is pending. */
   private afterBlocked: (() => void) | null = null;
 
@@ -197,6 +205,14 @@ export class Connection extends EngineConnection<StreamUser> {
     if (this.user !== null) this.runInAsyncScope(targetData, this.user, length);
   }
 
+  override onCredentials(peer: number): void {
+    this.writers ??= new Writers();
+    const writer = this.writers.at(peer);
+    if (writer === this.writer || this.user === null) return;
+    this.writer = writer;
+    this.runInAsyncScope(credentials, this.user, writer);
+  }
+
   override onDescriptors(place: number, count: number): void {
     if (this.user !== null) this.runInAsyncScope(descriptors, this.user, place, count);
   }
@@ -243,6 +259,9 @@ function data(this: StreamUser, chunk: Buffer): void {
 }
 function targetData(this: StreamUser, length: number): void {
   this[onTarget](length);
+}
+function credentials(this: StreamUser, writer: PeerCredentials): void {
+  this[onCredentials](writer);
 }
 function descriptors(this: StreamUser, place: number, count: number): void {
   this[onDescriptors](place, count);

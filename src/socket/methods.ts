@@ -9,6 +9,7 @@ import { tellOfConnecting } from '../client-channel';
 import { connectPatience } from '../connect-timeout';
 import { onConnect, onEnd, onReadError, onWriteError } from '../engine/connection';
 import { cannotGuard, expectationOf } from '../credentials/expectation';
+import type { PeerCredentials } from '../credentials/peer';
 import { engine, startEngine } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
 import { connectAsNet, connectNowhere } from '../net-twin';
@@ -17,6 +18,7 @@ import type { ServerMethods } from '../server/methods';
 import {
   Connection,
   onChunk,
+  onCredentials,
   onDescriptors,
   onTarget,
   type Piece,
@@ -239,6 +241,10 @@ export class SocketMethods extends Duplex implements StreamUser {
     if (this[kConnection] !== connection) return;
     if (next !== undefined) connection.readInto(next);
     if (!goOn) connection.readStop();
+  }
+
+  [onCredentials](writer: PeerCredentials): void {
+    if (!this.destroyed) this.emit('credentials', writer, { offset: this.bytesRead });
   }
 
   [onDescriptors](place: number, count: number): void {

@@ -90,6 +90,7 @@ test('sizes and limits are the same on both sides', () => {
     ['PENDING', 'kPending'],
     ['MESSAGE_TRUNCATED', 'kMessageTruncated'],
     ['DESCRIPTORS_DROPPED', 'kDescriptorsDropped'],
+    ['CREDENTIALS_CAME', 'kCredentialsCame'],
   ] as const) {
     assert.equal(records[ours], constant('records.h', theirs), ours);
   }

@@ -72,6 +72,23 @@ TEST("who connected is told with the connection, each in a row of their own") {
   }
 }
 
+TEST("who wrote is told with what was written, also before the accept") {
+  EngineRig rig;
+  const UnixAddress address = FreshName();
+  const auto listener = rig.engine().Listen(address, {.credentials = true});
+  REQUIRE_OK(listener);
+  const Fd client = ConnectTo(address);
+  REQUIRE_OK(posix::Send(client.get(), test::Bytes("early")));
+  const int32_t handle = rig.Await(listener.value(), Kind::kAccepted).result;
+  rig.ReadStart(handle);
+  const Event told = rig.Await(handle, Kind::kCredentials);
+  REQUIRE(told.handle == handle);
+  const auto row = static_cast<size_t>(told.offset) * engine::kPeerColumns;
+  CHECK_EQ(rig.peers()[row], ::getpid());
+  CHECK_EQ(rig.peers()[row + 1], static_cast<int32_t>(::geteuid()));
+  CHECK(rig.RunUntil([&] { return rig.TakeReceived(handle) == "early"; }));
+}
+
 TEST("bytes that were sent before the accept are not lost") {
   EngineRig rig;
   const UnixAddress address = FreshName();

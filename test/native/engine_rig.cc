@@ -27,7 +27,7 @@ EngineRig::EngineRig()
       send_area_(engine::kSendAreaSize),
       receive_area_(engine::kReceiveMemorySize),
       descriptors_(engine::kDescriptorCapacity),
-      peers_(engine::kCompletionCapacity * engine::kPeerColumns),
+      peers_(engine::kPeerRows * engine::kPeerColumns),
       slabs_(engine::kSlabCount, std::vector<std::byte>(engine::kReadSize)) {
   const engine::EngineMemory memory{.completions = completions_,
                                     .send_area = send_area_,
