@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import net from 'afunix';
-import { sameUser, uid, anyOf } from 'afunix/credentials';
+import { anyOf, sameUser, uid } from 'afunix/credentials';
+import { serve } from 'afunix/http';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'afunix-'));
 const file = path.join(folder, 's');
@@ -16,14 +16,11 @@ const app = http.createServer((request, response) => {
   if (request.method !== 'GET' && !mayWrite) response.writeHead(403);
   response.end(`uid ${peer.uid}, gid ${peer.gid} asked for ${request.url}\n`);
 });
+app.on('refused', (peer, refusal) => console.log(`refused ${peer.uid}: ${refusal}`));
 
-// Half-open is what http.Server asks of its own sockets.
-const server = net.createServer({ allowHalfOpen: true }, (socket) =>
-  app.emit('connection', socket),
-);
-server.listen({ path: file, authorize: anyOf(sameUser(), uid(0)) }, () => {
+serve(app, { path: file, authorize: anyOf(sameUser(), uid(0)) }, () => {
   http.get({ socketPath: file, path: '/status', agent: false }, (response) => {
     response.pipe(process.stdout);
-    response.on('end', () => server.close(() => rmSync(folder, { recursive: true })));
+    response.on('end', () => app.close(() => rmSync(folder, { recursive: true })));
   });
 });

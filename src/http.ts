@@ -2,11 +2,13 @@
 import http from 'node:http';
 import type nodeNet from 'node:net';
 import type { Duplex } from 'node:stream';
-import { native } from './binding';
+import { missingBecause, native } from './binding';
 import { configureOnce } from './configure';
+import { cannotGuard } from './credentials/expectation';
 import { codedError } from './errors';
 import { connect } from './net';
 import { listenBehind } from './server/behind';
+import { rulesOf } from './server/gate-options';
 import type { ServerListenOptions, ServerOptions } from './server/options';
 import type { SocketConnectOptions, SocketOptions } from './socket/options';
 
@@ -27,6 +29,9 @@ export function serve<S extends nodeNet.Server>(
 ): S {
   const options = typeof where === 'string' ? { path: where } : where;
   const args = callback === undefined ? [options] : [options, callback];
+  if (native === null && rulesOf(options, {}) !== null) {
+    throw cannotGuard('authorize or maxConnectionsPerUid', missingBecause ?? '');
+  }
   if (native === null || !listenBehind(server, args, options)) {
     Reflect.apply(server.listen as (...forwarded: unknown[]) => unknown, server, args);
   }
