@@ -12,6 +12,8 @@ import { Ask, PEER } from '../engine/records';
 import { threeQuarters, type Rules } from './gate-options';
 import { Refusal, type RefusalCode } from './refusal';
 
+const CLOSED = 'the server was closed';
+
 /** The server, as its gate sees it. */
 export interface GateUser {
   /** Those who were admitted and have not gone, of this listener and of those before it. */
@@ -78,6 +80,7 @@ export class Gate {
   readonly #pending = new Set<Pending>();
   readonly #waiting = new Tally();
   #whenIdle: (() => void) | null = null;
+  #closed = false;
 
   constructor(
     private readonly rules: Rules,
@@ -171,6 +174,11 @@ export class Gate {
   }
 
   #decide({ handle, peer, source, origin }: Pending, verdict: Verdict): void {
+    // By whoever authorizes, perhaps.
+    if (this.#closed) {
+      this.#refuse(handle, peer, source, new Refusal('closed', CLOSED));
+      return;
+    }
     if (verdict.admitted === true) {
       if (origin === null) this.#admit(handle, peer, source);
       else origin.runInAsyncScope(() => this.#admit(handle, peer, source));
@@ -211,8 +219,9 @@ export class Gate {
 
   /** The server listens no more: whoever still waits is refused. */
   close(): void {
+    this.#closed = true;
     for (const pending of this.#pending) {
-      process.nextTick(() => this.#giveUp(pending, 'closed', 'the server was closed'));
+      process.nextTick(() => this.#giveUp(pending, 'closed', CLOSED));
     }
   }
 }

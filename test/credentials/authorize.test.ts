@@ -212,6 +212,18 @@ for (const kind of kinds) {
       assert.deepEqual(guarded.sockets, []);
     });
 
+    test('a server that its own authorization closes lets nobody in any more', async (t) => {
+      const close = (): boolean => {
+        guarded.server.close();
+        return true;
+      };
+      const guarded = await serve(t, kind, { authorize: close });
+      const told = guarded.refusal();
+      await gone(connect(t, kind, guarded.path));
+      assert.equal((await told).refusal.code, 'closed');
+      assert.deepEqual(guarded.sockets, []);
+    });
+
     test('a connection that had to wait is told in no context of its authorization', async (t) => {
       const storage = new AsyncLocalStorage<string>();
       const guarded = await serve(t, kind, {

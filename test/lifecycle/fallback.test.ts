@@ -88,6 +88,40 @@ test('the path forms work, and are node:net', async (t) => {
   assert.deepEqual(lines, ['true', 'true', 'true', 'hello', 'ENOENT']);
 });
 
+test('nobody is let in where nobody can be asked who they are', async (t) => {
+  const lines = await withoutAddon(t, ({ net, require, address, say }) => {
+    const attempt = (act: () => unknown): void => {
+      try {
+        act();
+        say('let in');
+      } catch (error) {
+        say((error as NodeJS.ErrnoException).code);
+      }
+    };
+    const authorize = (): boolean => true;
+    attempt(() => net.createServer({ authorize }).listen(address));
+    attempt(() => new net.Server({ maxConnectionsPerUid: 1 }).listen({ path: address }));
+    attempt(() => net.createServer().listen({ path: address, authorize }));
+    attempt(() => net.connect({ path: address, authorize }));
+    // Where this program finds the package.
+    const { dirname, join } = require('node:path') as typeof import('node:path');
+    const dist = dirname(Object.keys(require.cache).find((file) => /dist.index\.js$/.test(file))!);
+    const { sameUser } = require(join(dist, 'credentials')) as typeof import('afunix/credentials');
+    attempt(() => sameUser());
+    const { serve } = require(join(dist, 'http')) as typeof import('afunix/http');
+    const { createServer } = require('node:http') as typeof import('node:http');
+    attempt(() => serve(createServer(), { path: address, authorize }));
+  });
+  assert.deepEqual(lines, [
+    'ERR_INVALID_ARG_VALUE',
+    'ERR_INVALID_ARG_VALUE',
+    'ERR_INVALID_ARG_VALUE',
+    'ERR_AFUNIX_UNGUARDED',
+    'ERR_AFUNIX_NO_ADDON',
+    'ERR_AFUNIX_UNGUARDED',
+  ]);
+});
+
 test('stats() counts nothing, configure() and bad values in the environment do no harm', async (t) => {
   const lines = await withoutAddon(t, ({ net, address, say }) => {
     net.configure({ busyPoll: 50, engine: 'epoll' });
