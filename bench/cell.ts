@@ -95,7 +95,7 @@ function pairOf(server: Child, client: Child, inspection?: Inspection): Pair {
     },
     watch: async (measured) => {
       if (inspection) {
-        return { totals: await inspection.watch(server, client, measured), shares: {} };
+        return { perSecond: await inspection.watch(server, client, measured), shares: {} };
       }
       return watchProcesses({ server: server.pid, client: client.pid }, measured);
     },

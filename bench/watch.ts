@@ -47,7 +47,7 @@ interface Counts {
 }
 
 function difference(from: Counts, to: Counts): Watched {
-  const watched: Watched = { totals: {}, shares: {} };
+  const watched: Watched = { perSecond: {}, shares: {} };
   const elapsed = to.at - from.at;
   let ours = (to.own.user + to.own.system - from.own.user - from.own.system) / 1e6;
   for (const name of ['server', 'client'] as const) {
@@ -56,11 +56,12 @@ function difference(from: Counts, to: Counts): Watched {
     const user = after.user - before.user;
     const system = after.system - before.system;
     ours += user + system;
-    watched.totals[`${name}Switches`] =
+    const switches =
       after.voluntarySwitches +
       after.involuntarySwitches -
       before.voluntarySwitches -
       before.involuntarySwitches;
+    watched.perSecond[`${name}Switches`] = switches / elapsed;
     if (user + system > 0) watched.shares[`${name}SystemShare`] = system / (user + system);
   }
   if (from.machine && to.machine) {

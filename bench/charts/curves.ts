@@ -1,7 +1,7 @@
 import { contendersOf, medianOf } from '../cells.js';
 import { contenders } from '../contenders/index.js';
 import type { Results } from '../results.js';
-import { formatSize, formatValue, type Unit } from '../units.js';
+import { formatSize, formatValue, slug, type Unit } from '../units.js';
 import type { Point, Workload } from '../workloads/workload.js';
 import type { Chart } from './chart.js';
 import { axis, frame, line, titleOf } from './style.js';
@@ -91,7 +91,7 @@ function curveChart(
       (contender) =>
         points.filter((point) => contendersOf(results, point.id, [contender]).length).length > 1,
     );
-  const suffix = others === '' ? '' : `-${others.toLowerCase().replace(/[^a-z0-9]+/g, '-')}`;
+  const suffix = others === '' ? '' : `-${slug(others)}`;
   return {
     id: `${id}${suffix}`,
     title: others === '' ? title : `${title}, ${others}`,

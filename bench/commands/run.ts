@@ -56,7 +56,8 @@ function goingOn(asked: Options, earlier: Results): Options {
 
 /** Keeps the results on disk while they grow; a full disk is said once and ends nothing. */
 class Saving {
-  private complained = false;
+  /** What could not be written has been said of these. */
+  private readonly complained = new Set<string>();
 
   constructor(
     private file: string | undefined,
@@ -70,7 +71,7 @@ class Saving {
 
   /** Everything that was asked for; false if some of it could not be written. */
   finish(results: Results, { csv, html }: Options): boolean {
-    this.complained = false;
+    this.complained.clear();
     let saved = this.attempt(results);
     if (saved) print(`\nRaw results: ${this.file}`);
     if (csv !== undefined)
@@ -85,8 +86,9 @@ class Saving {
       write(file);
       return true;
     } catch (error) {
-      if (!this.complained) this.complain(`${file} cannot be written: ${(error as Error).message}`);
-      this.complained = true;
+      const said = this.complained.has(file);
+      if (!said) this.complain(`${file} cannot be written: ${(error as Error).message}`);
+      this.complained.add(file);
       return false;
     }
   }

@@ -76,8 +76,9 @@ export function windowMetrics(
     elapsed,
     ...watched.shares,
   };
-  for (const [name, total] of Object.entries(watched.totals)) {
-    metrics[`${name}PerOperation`] = total / (to.operations - from.operations);
+  // By way of the rates: who watches begins and ends a little later than the window does.
+  for (const [name, perSecond] of Object.entries(watched.perSecond)) {
+    metrics[`${name}PerOperation`] = perSecond / rate;
   }
   if (latency) {
     for (const [name, value] of Object.entries<number>({ ...latency })) {

@@ -58,8 +58,8 @@ export interface Role {
 
 /** What was seen of both processes from the outside while the clock ran. */
 export interface Watched {
-  /** Counts, which become metrics per operation. */
-  totals: Metrics;
+  /** Counts and bytes per second, which become metrics per operation. */
+  perSecond: Metrics;
   /** Shares, which are metrics already. */
   shares: Metrics;
 }
