@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "binding/activation.h"
 #include "binding/arguments.h"
 #include "binding/credentials.h"
 #include "binding/descriptors.h"
@@ -245,26 +246,27 @@ bool ExportDebug(napi_env env, napi_value exports) {
 }  // namespace
 
 napi_value Initialize(napi_env env, napi_value exports) {
-  const bool ready =
-      Environment::Install(env) && ExportDebug(env, exports) &&
-      Export(env, exports, "attach", Attach) && Export(env, exports, "describe", Describe) &&
-      Export(env, exports, "probeUring", ProbeUring) &&
-      Export(env, exports, "connect", WithEngine<Connect>) &&
-      Export(env, exports, "connectAgain", WithEngine<ConnectAgain>) &&
-      Export(env, exports, "adopt", WithEngine<Adopt>) &&
-      Export(env, exports, "socketpair", WithEngine<SocketPair>) &&
-      Export(env, exports, "listen", WithEngine<Listen>) &&
-      Export(env, exports, "listenAtPlace", WithEngine<ListenAtPlace>) &&
-      Export(env, exports, "adoptListener", WithEngine<AdoptListener>) &&
-      Export(env, exports, "setMessageMemory", WithEngine<SetMessageMemory>) &&
-      Export(env, exports, "setMessageLimits", WithEngine<SetMessageLimits>) &&
-      Export(env, exports, "flush", WithEngine<Flush>) &&
-      Export(env, exports, "setReferenced", WithEngine<SetReferenced>) &&
-      Export(env, exports, "setBusyPoll", WithEngine<SetBusyPoll>) &&
-      Export(env, exports, "descriptor", WithEngine<Descriptor>) &&
-      Export(env, exports, "pendingBytes", WithEngine<PendingBytes>) &&
-      Export(env, exports, "counters", WithEngine<CountersInto>) && ExportRaw(env, exports) &&
-      ExportDescriptors(env, exports) && ExportCredentials(env, exports);
+  const bool ready = Environment::Install(env) && ExportDebug(env, exports) &&
+                     Export(env, exports, "attach", Attach) &&
+                     Export(env, exports, "describe", Describe) &&
+                     Export(env, exports, "probeUring", ProbeUring) &&
+                     Export(env, exports, "connect", WithEngine<Connect>) &&
+                     Export(env, exports, "connectAgain", WithEngine<ConnectAgain>) &&
+                     Export(env, exports, "adopt", WithEngine<Adopt>) &&
+                     Export(env, exports, "socketpair", WithEngine<SocketPair>) &&
+                     Export(env, exports, "listen", WithEngine<Listen>) &&
+                     Export(env, exports, "listenAtPlace", WithEngine<ListenAtPlace>) &&
+                     Export(env, exports, "adoptListener", WithEngine<AdoptListener>) &&
+                     Export(env, exports, "setMessageMemory", WithEngine<SetMessageMemory>) &&
+                     Export(env, exports, "setMessageLimits", WithEngine<SetMessageLimits>) &&
+                     Export(env, exports, "flush", WithEngine<Flush>) &&
+                     Export(env, exports, "setReferenced", WithEngine<SetReferenced>) &&
+                     Export(env, exports, "setBusyPoll", WithEngine<SetBusyPoll>) &&
+                     Export(env, exports, "descriptor", WithEngine<Descriptor>) &&
+                     Export(env, exports, "pendingBytes", WithEngine<PendingBytes>) &&
+                     Export(env, exports, "counters", WithEngine<CountersInto>) &&
+                     ExportRaw(env, exports) && ExportActivation(env, exports) &&
+                     ExportDescriptors(env, exports) && ExportCredentials(env, exports);
   if (!ready) napi_throw_error(env, "ERR_AFUNIX_ADDON", "afunix: the addon could not be set up");
   return exports;
 }

@@ -19,6 +19,13 @@ Status CheckOpen(int fd) {
   return {};
 }
 
+Status SetCloseOnExec(int fd) {
+  const int flags = ::fcntl(fd, F_GETFD);
+  if (flags < 0) return LastError();
+  if (::fcntl(fd, F_SETFD, flags | FD_CLOEXEC) != 0) return LastError();
+  return {};
+}
+
 Result<Fd> Duplicate(int fd) {
   const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) return LastError();

@@ -35,6 +35,9 @@ class Fd {
 // A second descriptor for the same open file description, close-on-exec.
 [[nodiscard]] Result<Fd> Duplicate(int fd);
 
+// Programs that are executed do not get it.
+[[nodiscard]] Status SetCloseOnExec(int fd);
+
 // EBADF if `fd` is no descriptor.
 [[nodiscard]] Status CheckOpen(int fd);
 

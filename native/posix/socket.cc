@@ -106,9 +106,7 @@ Status SetOption(int fd, int level, int name, std::span<const std::byte> value) 
 }
 
 Status MakeNonBlockingCloseOnExec(int fd) {
-  const int descriptor_flags = ::fcntl(fd, F_GETFD);
-  if (descriptor_flags < 0) return LastError();
-  if (::fcntl(fd, F_SETFD, descriptor_flags | FD_CLOEXEC) != 0) return LastError();
+  if (auto done = SetCloseOnExec(fd); !done.ok()) return done;
 
   const int status_flags = ::fcntl(fd, F_GETFL);
   if (status_flags < 0) return LastError();
