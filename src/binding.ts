@@ -4,6 +4,7 @@
  */
 import path from 'node:path';
 import type { CredentialsBinding } from './credentials/native';
+import type { ActivationBinding } from './activation/native';
 import type { RawBinding } from './raw/native';
 
 /** SOCK_STREAM and SOCK_SEQPACKET, as `describe` says them. */
@@ -39,7 +40,7 @@ export interface MessageMemory {
   readonly outgoing: Int32Array;
 }
 
-export interface NativeBinding extends RawBinding, CredentialsBinding {
+export interface NativeBinding extends RawBinding, CredentialsBinding, ActivationBinding {
   /** Built for debugging. */
   readonly debug: boolean;
   /**

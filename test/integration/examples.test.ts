@@ -18,6 +18,8 @@ const outputs: Readonly<Record<string, RegExp>> = {
   'raw-ping-pong.mjs': /^20{2,3} round trips of 128 bytes over seqpacket\n\d+\.\d µs each\n$/,
   'seqpacket-ring.mjs': /^the worker read 100000 messages, in order\nseveral at a time: yes\n$/,
   'seqpacket.mjs': /^19 \+ 23 = 42, in 10 bytes\n1000 answers, 999000 in all\n$/,
+  'socket-activation.mjs':
+    /^listening\n(?=[^]*hello from api\n)(?=[^]*the manager hears: READY=1, STATUS=Serving\n)(?=[^]*the manager hears: WATCHDOG=1\n)[^]*the manager hears: STOPPING=1\n/,
   'stats.mjs':
     /^engine: (?:epoll|io_uring)\nconnected: 100\naccepted: 100\nbytesRead: 2560000\nbytesWritten: 2560000\nwakeups: \d+\ncompletions: \d+\nflushes: \d+\nsyscalls: \d+\nsystem calls per round trip, both ends together: \d+\.\d\d\n$/,
   'threads.mjs': /^connections: 50\n$/,
