@@ -139,6 +139,9 @@ function modeOf(options: LooseOptions): number {
 
 function idOf(name: string, value: unknown): number {
   if (value === undefined) return KEEP;
+  if (typeof value === 'string') {
+    throw wrongType(`options.${name}`, 'of type number, not a name', value);
+  }
   return checkInteger(`options.${name}`, value, 0, MOST_ID);
 }
 

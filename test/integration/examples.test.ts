@@ -13,15 +13,19 @@ const outputs: Readonly<Record<string, RegExp>> = {
     /^listening on @\S+\na file of that name: no\nafunix hears: hello\nnode:net hears: hello\nthis Node's names are (exact|padded)\nby its exact name: hello\n$/,
   'echo.mjs': /^Hello over a Unix socket\n$/,
   'http-behind-nginx.mjs': /^(\/(once\/|direct\/)? (up|down)load: same\n){6}$/,
+  'http-credentials.mjs': /^uid \d+, gid \d+ asked for \/status\n$/,
   'lines.mjs': /^10 clients, \d+ lines each: all came back as they were sent\n$/,
+  'one-group.mjs':
+    /^hello \S+, of the groups .+\nrefused \d+: there is no group 'no-such-group'\ndisconnected\n$/,
   'onread.mjs': /^64 MiB through a buffer of 64 KiB\nwhat arrived is what was sent\n$/,
+  'privileged-helper.mjs': /^did the update for \S+, user \d+\n$/,
   'raw-ping-pong.mjs': /^20{2,3} round trips of 128 bytes over seqpacket\n\d+\.\d µs each\n$/,
   'seqpacket-ring.mjs': /^the worker read 100000 messages, in order\nseveral at a time: yes\n$/,
   'seqpacket.mjs': /^19 \+ 23 = 42, in 10 bytes\n1000 answers, 999000 in all\n$/,
   'socket-activation.mjs':
     /^listening\n(?=[^]*hello from api\n)(?=[^]*the manager hears: READY=1, STATUS=Serving\n)(?=[^]*the manager hears: WATCHDOG=1\n)[^]*the manager hears: STOPPING=1\n/,
   'stats.mjs':
-    /^engine: (?:epoll|io_uring)\nconnected: 100\naccepted: 100\nbytesRead: 2560000\nbytesWritten: 2560000\nwakeups: \d+\ncompletions: \d+\nflushes: \d+\nsyscalls: \d+\nsystem calls per round trip, both ends together: \d+\.\d\d\n$/,
+    /^engine: (?:epoll|io_uring)\nconnected: 100\naccepted: 100\nrefused: 0\nbytesRead: 2560000\nbytesWritten: 2560000\nwakeups: \d+\ncompletions: \d+\nflushes: \d+\nsyscalls: \d+\nsystem calls per round trip, both ends together: \d+\.\d\d\n$/,
   'threads.mjs': /^connections: 50\n$/,
 };
 

@@ -30,6 +30,7 @@ const wrong: readonly [option: string, value: unknown, code: string, message: Re
   ['uid', -1, 'ERR_OUT_OF_RANGE', /"options\.uid"/],
   ['uid', 2 ** 32 - 1, 'ERR_OUT_OF_RANGE', /<= 4294967294/],
   ['gid', NaN, 'ERR_OUT_OF_RANGE', /"options\.gid"/],
+  ['gid', 'adm', 'ERR_INVALID_ARG_TYPE', /"options\.gid".* number, not a name\. .*'adm'/],
   ['gid', {}, 'ERR_INVALID_ARG_TYPE', /"options\.gid"/],
   ['stale', 'remove', 'ERR_INVALID_ARG_VALUE', /must be one of: 'error', 'probe', 'replace'/],
   ['stale', true, 'ERR_INVALID_ARG_VALUE', /options\.stale/],
