@@ -84,7 +84,8 @@ function registerFeature(): RegisterFeature {
   if (registered === undefined) {
     return { available: false, reason: 'afunix/register has not been loaded in this thread' };
   }
-  if (native === null) return { available: false, reason: registered.reason ?? missingBecause };
+  const because = native === null ? missingBecause : registered.reason;
+  if (because !== undefined) return { available: false, reason: because };
   const { replaced, paths, sockets, servers } = registered;
   return { available: true, replaced, sockets, servers, ...(paths === null ? {} : { paths }) };
 }

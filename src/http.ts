@@ -1,4 +1,5 @@
 /** `require('afunix/http')`: `node:http`, `node:http2` and undici over sockets of ours. */
+import cluster from 'node:cluster';
 import http from 'node:http';
 import type nodeNet from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -8,6 +9,7 @@ import { cannotGuard } from './credentials/expectation';
 import { codedError } from './errors';
 import { connect } from './net';
 import { listenBehind } from './server/behind';
+import { takeConnections } from './server/cluster-worker';
 import { rulesOf } from './server/gate-options';
 import type { ServerListenOptions, ServerOptions } from './server/options';
 import type { SocketConnectOptions, SocketOptions } from './socket/options';
@@ -33,6 +35,7 @@ export function serve<S extends nodeNet.Server>(
     throw cannotGuard('authorize or maxConnectionsPerUid', missingBecause ?? '');
   }
   if (native === null || !listenBehind(server, args, options)) {
+    if (native !== null && cluster.isWorker) takeConnections(server, args, options);
     Reflect.apply(server.listen as (...forwarded: unknown[]) => unknown, server, args);
   }
   return server;

@@ -42,6 +42,7 @@ function install(registered: Registration): void {
   socketMethods.connect = function (...args) {
     if (forUs(args) && load()?.takeSocket(this as net.Socket) === true) {
       registered.sockets += 1;
+      debug('register: connect %s', pathAmong(args));
       // It has another prototype by now.
       return (this as net.Socket).connect(...(args as [string]));
     }
@@ -52,6 +53,7 @@ function install(registered: Registration): void {
     if (forUs(args)) {
       if (load()?.takeServer(this as net.Server, args) === true) {
         registered.servers += 1;
+        debug('register: listen %s', pathAmong(args));
         return this;
       }
     }

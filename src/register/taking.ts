@@ -10,24 +10,35 @@ export { takeSocket } from './sockets';
 
 const WARNED = 'afunix/register has warned';
 
-/** False if there is no addon: `net` goes on as it was, and whoever looks at warnings is told once in this process. */
+/** False if it can't be done: `net` goes on as it was, and whoever looks at warnings is told once in this process. */
 export function begin(registered: Registration): boolean {
-  if (native !== null) {
-    configureOnce();
+  const because = whyNot();
+  if (because === undefined) {
     deriveFromNet();
     registered.replaced = [...registered.replaced, 'net.Socket[Symbol.hasInstance]'];
     return true;
   }
   registered.active = false;
   registered.replaced = [];
-  if (missingBecause !== undefined) registered.reason = missingBecause;
+  registered.reason = because;
   if (getEnvironmentData(WARNED) !== true) {
     // Worker threads that are made from now on know it, too.
     setEnvironmentData(WARNED, true);
-    process.emitWarning(`afunix/register does nothing, and node:net goes on: ${missingBecause}`, {
+    process.emitWarning(`afunix/register does nothing, and node:net goes on: ${because}`, {
       type: 'AfunixWarning',
-      code: 'AFUNIX_NO_ADDON',
+      code: native === null ? 'AFUNIX_NO_ADDON' : 'AFUNIX_SETTINGS',
     });
   }
   return false;
+}
+
+/** A program that knows nothing of it shall not fail because of it. */
+function whyNot(): string | undefined {
+  if (native === null) return missingBecause ?? 'there is no addon';
+  try {
+    configureOnce();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }

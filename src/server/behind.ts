@@ -139,9 +139,13 @@ export function listenBehind(
 function handleFor(behind: ServerBehind, listening: number): object | number {
   const copy = engine().duplicate(listening);
   if (copy < 0) return copy;
-  const fd = new Descriptor(copy).take();
-  const handle = (net as unknown as NetInternals)._createServerHandle(null, 0, -1, fd);
-  if (typeof handle === 'number') return handle;
+  const descriptor = new Descriptor(copy);
+  const handle = (net as unknown as NetInternals)._createServerHandle(null, 0, -1, descriptor.fd);
+  if (typeof handle === 'number') {
+    descriptor.close();
+    return handle;
+  }
+  descriptor.take();
   const close = handle.close.bind(handle);
   return Object.assign(handle, {
     close(callback?: () => void): void {

@@ -17,6 +17,9 @@ interface Pipe {
   close(): void;
 }
 
+/** What `net` has in the place of a port and of an address family. */
+const PATH = -1;
+
 type OnConnection = (this: unknown, status: number, pipe?: Pipe) => void;
 
 interface WorkerServer extends Face {
@@ -33,13 +36,18 @@ export function takeConnections(
   const { port, path } = normalizeArguments(args).options;
   if (port !== undefined || !isPipeName(path) || path === '') return;
   const worker = server as WorkerServer;
+  // A server of ours has passed this way already, and comes again if `afunix/register` is loaded.
+  if (Object.hasOwn(worker, '_listen2')) return;
   // What `net` calls once it has been given a handle, before the first connection can come.
   Object.defineProperty(worker, '_listen2', {
     configurable: true,
     value(...given: unknown[]): void {
       Reflect.deleteProperty(worker, '_listen2');
       worker._listen2(...given);
-      if (worker._handle !== null) divert(worker, worker._handle, options);
+      const [, port, addressType] = given;
+      // After a listen that failed, the next one may be for a port.
+      const isPath = port === PATH && addressType === PATH;
+      if (isPath && worker._handle !== null) divert(worker, worker._handle, options);
     },
   });
 }

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fetch as undiciFetch, Agent as UndiciAgent, request as undiciRequest } from 'undici';
 import net from 'afunix';
+import type { PeerCredentials } from 'afunix/credentials';
 import { Agent, connector, serve } from 'afunix/http';
 import { collected, folder, happens } from './support';
 import { bothWays, isOurs, placeFor, type Way } from './ways';
@@ -78,6 +79,14 @@ everywhere(
     assert.throws(() => server.listen(to), { code: 'ERR_SERVER_ALREADY_LISTEN' });
   },
 );
+
+bothWays('a request knows whose it is: request.socket.peerCredentials', async (t, way) => {
+  const { path: to } = await listening(t, way, (request, response) => {
+    const { peerCredentials } = request.socket as unknown as { peerCredentials: PeerCredentials };
+    response.end(JSON.stringify([peerCredentials.uid, peerCredentials.gid]));
+  });
+  assert.deepEqual(JSON.parse((await get(to)).text), [process.getuid?.(), process.getgid?.()]);
+});
 
 everywhere(
   'headersTimeout: a client that never finishes its headers gets 408',

@@ -304,6 +304,24 @@ test('without the addon there is one warning in the process, and net carries on'
   assert.match(reason, /could not be loaded/);
 });
 
+test('a setting that is none is one warning, and net carries on', async (t) => {
+  const environment = { AFUNIX_ENGINE: 'steam' };
+  const program = `${ECHO} tell(globalThis[Symbol.for('afunix.register')].active);`;
+  const { code, told: lines, stderr } = await runRegistered(t, program, { environment });
+  assert.equal(code, 0);
+  const theirs = [OURS[0], { client: false }, { server: false }, 'hello', false];
+  assert.deepEqual(sorted(lines), sorted(theirs));
+  assert.equal(stderr.match(/AFUNIX_SETTINGS/g)?.length, 1, stderr);
+});
+
+test('NODE_DEBUG=afunix says what was taken', async (t) => {
+  const environment = { NODE_DEBUG: 'afunix' };
+  const { code, stderr } = await runRegistered(t, ECHO, { environment });
+  assert.equal(code, 0);
+  assert.match(stderr, /AFUNIX \d+: register: listen \S+\/s\n/);
+  assert.match(stderr, /AFUNIX \d+: register: connect \S+\/s\n/);
+});
+
 test('whoever replaced methods of net.Socket keeps its sockets; whoever wraps connect() does not', async (t) => {
   const program = `
     const path = place + '/s';
