@@ -29,6 +29,7 @@ export function formatValue(value: number, unit: Unit): string {
 }
 
 export function formatSeconds(seconds: number): string {
+  if (seconds === 0) return '0 s';
   if (seconds >= 1) return `${threeFigures(seconds)} s`;
   if (seconds >= 1e-3) return `${threeFigures(seconds * 1e3)} ms`;
   if (seconds >= 1e-6) return `${threeFigures(seconds * 1e6)} µs`;

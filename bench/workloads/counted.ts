@@ -1,5 +1,4 @@
-import type { Sample } from '../sample.js';
-import { windowMetrics, type ClosedWindow } from './steady.js';
+import { measureWindow } from './steady.js';
 import type { Metrics, Pair, Settings } from './workload.js';
 
 /** Verifies, warms up under the same load, and measures how long `count` operations take. */
@@ -14,15 +13,8 @@ export async function measureCounted(
   await pause(settings.warmUp);
   await client.call('stop');
   await Promise.all([server.call('collectGarbage'), client.call('collectGarbage')]);
-  const opened = await Promise.all([
-    server.call<Sample>('openWindow'),
-    client.call<Sample>('openWindow'),
-  ]);
-  const watched = await watch(() => client.call('complete', count));
-  const closed = await Promise.all([
-    server.call<ClosedWindow>('closeWindow'),
-    client.call<ClosedWindow>('closeWindow'),
-  ]);
-  const metrics = windowMetrics(opened, closed, watched);
+  const metrics = await measureWindow({ server, client, watch }, () =>
+    client.call('complete', count),
+  );
   return { ...metrics, seconds: metrics['elapsed'] };
 }

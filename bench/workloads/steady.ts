@@ -28,7 +28,7 @@ export function steadyCommands(role: SteadyRole): Commands {
   };
 }
 
-export interface ClosedWindow {
+interface ClosedWindow {
   sample: Sample;
   latency?: LatencySummary;
 }
@@ -43,21 +43,31 @@ export async function measureSteady(
   await client.call('start');
   await server.call('start');
   await pause(settings.warmUp);
-  const opened = await Promise.all([
-    server.call<Sample>('openWindow'),
-    client.call<Sample>('openWindow'),
-  ]);
-  const watched = await watch(() => pause(settings.seconds));
-  const closed = await Promise.all([
-    server.call<ClosedWindow>('closeWindow'),
-    client.call<ClosedWindow>('closeWindow'),
-  ]);
+  const metrics = await measureWindow({ server, client, watch }, () => pause(settings.seconds));
   await client.call('stop', await server.call('stop'));
+  return metrics;
+}
+
+/** What both processes did during `measured`. Whoever watches is there before the window opens. */
+export async function measureWindow(
+  { server, client, watch }: Pick<Pair, 'server' | 'client' | 'watch'>,
+  measured: () => Promise<unknown>,
+): Promise<Metrics> {
+  const both = <T>(command: string): Promise<[T, T]> =>
+    Promise.all([server.call<T>(command), client.call<T>(command)]);
+  let opened: [Sample, Sample] | undefined;
+  let closed: [ClosedWindow, ClosedWindow] | undefined;
+  const watched = await watch(async () => {
+    opened = await both<Sample>('openWindow');
+    await measured();
+    closed = await both<ClosedWindow>('closeWindow');
+  });
+  if (!opened || !closed) throw new Error('nothing was measured while it was watched');
   return windowMetrics(opened, closed, watched);
 }
 
 /** Each process has its own window, so each rate is taken over its own elapsed time. */
-export function windowMetrics(
+function windowMetrics(
   [serverOpened, from]: [Sample, Sample],
   [serverClosed, { sample: to, latency }]: [ClosedWindow, ClosedWindow],
   watched: Watched,

@@ -79,6 +79,19 @@ test('lost messages fail the cell of a transport that should lose none', async (
   assert.match(cells[0].error!, /of \d+ messages were lost|^nothing was received/);
 });
 
+test('system calls are counted right: a program that makes three per round trip', async () => {
+  const { cells, output } = await measure(
+    'calls.json',
+    ...['--workload', 'echo-1', '--seconds', '1', '--contender', 'cpp-epoll', '--inspect'],
+  );
+  const { metrics } = cells.find(({ inspection }) => inspection) ?? {};
+  assert.ok(metrics, output);
+  const calls = metrics['serverSyscallsPerOperation'];
+  // Where perf may not count, that is said, and no number is made up.
+  if (calls === undefined) assert.match(output, /system calls were not counted: perf /);
+  else assert.ok(calls > 2.4 && calls < 3.6, `${calls} per round trip`);
+});
+
 test(
   'the same thing twice is no difference in at least 38 of 40 runs',
   {
