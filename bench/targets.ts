@@ -31,6 +31,22 @@ const AGAINST_NET: readonly [row: string, contender: string, atLeast: number][] 
 /** What echo over many connections has to be ahead of. */
 const OTHERS = ['bun', 'go', 'cpp-epoll'];
 
+/** Messages with boundaries, and the system calls themselves. */
+const SEQPACKET: readonly [row: string, contender: string, against: string, atLeast: number][] = [
+  ['messages-128-b', 'afunix-seqpacket-batched', 'cpp-seqpacket', 1],
+  ['messages-128-b', 'afunix-seqpacket-batched', 'net-unix', 3],
+  ['messages-128-b', 'afunix-seqpacket', 'node-unix-socket', 2],
+  ['messages-4-kib', 'afunix-seqpacket', 'node-unix-socket', 2],
+  ['echo-1', 'afunix-seqpacket', 'afunix', 1],
+  ['echo-1', 'afunix-raw-spin', 'cpp-spin', 1 / 1.5],
+  ...['echo-1', 'echo-100', 'echo-1000'].map((row): [string, string, string, number] => [
+    row,
+    'afunix-seqpacket',
+    'node-unix-socket',
+    2,
+  ]),
+];
+
 export const targets: readonly Target[] = [
   ...AGAINST_NET.map(([row, contender, atLeast]) => ({
     row,
@@ -41,6 +57,7 @@ export const targets: readonly Target[] = [
   ...['echo-100', 'echo-1000'].flatMap((row) =>
     OTHERS.map((against) => ({ row, contender: 'afunix', against, atLeast: 1 })),
   ),
+  ...SEQPACKET.map(([row, contender, against, atLeast]) => ({ row, contender, against, atLeast })),
   { row: 'echo-1000', contender: 'afunix', against: 'net-unix', atLeast: 3, latency: 'p99' },
   { row: 'echo-100', contender: 'afunix', against: 'net-tcp', atLeast: 5 },
   { row: 'echo-100', contender: 'afunix', against: 'net-tcp', atLeast: 5, latency: 'p50' },

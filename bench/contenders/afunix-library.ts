@@ -43,13 +43,14 @@ let library: AfunixLibrary | undefined;
  * must run where afunix is not built.
  */
 export function afunixLibrary(): AfunixLibrary {
-  library ??= load();
+  library ??= afunixEntry('afunix') as AfunixLibrary;
   return library;
 }
 
-function load(): AfunixLibrary {
+/** One of the package's entries. */
+export function afunixEntry(name: 'afunix' | 'afunix/raw' | 'afunix/seqpacket'): unknown {
   try {
-    return createRequire(__filename)('afunix') as AfunixLibrary;
+    return createRequire(__filename)(name);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
     throw new Error('afunix is not built (npm run build)', { cause: error });

@@ -2,6 +2,7 @@ import type * as http from 'node:http';
 import type { Duplex } from 'node:stream';
 
 import type { Launch } from '../launch.js';
+import type { MessageContender } from './messages.js';
 
 /** Where a server listens, in a form that survives the trip to another process. */
 export type Endpoint = { path: string } | { host: string; port: number };
@@ -54,6 +55,8 @@ export interface JavaScriptContender extends Contender {
   readonly loses?: boolean;
   /** For workloads that pass open files. */
   readonly descriptors?: DescriptorContender;
+  /** With messages of its own; without, they are framed on its streams. */
+  readonly messages?: MessageContender;
   /** Under `node:http`; only contenders that are streams have it. */
   readonly http?: HttpContender;
   /** Monotonic counters of this process, kept with the raw results. */

@@ -41,6 +41,12 @@ export const cppUring = programContender({
   command: () => [build(), 'uring'],
 });
 
+export const cppSeqpacket = programContender({
+  id: 'cpp-seqpacket',
+  title: 'C++, SEQPACKET, a call per message',
+  command: () => [build(), 'seqpacket'],
+});
+
 export const cppSpin = programContender({
   id: 'cpp-spin',
   title: 'C++, spinning',

@@ -6,9 +6,11 @@ import {
   afunixEpoll,
   afunixOnread,
 } from './afunix.js';
+import { afunixRawSpin } from './afunix-raw.js';
+import { afunixSeqpacket, afunixSeqpacketBatched } from './afunix-seqpacket.js';
 import { bun } from './bun.js';
 import type { Contender, JavaScriptContender } from './contender.js';
-import { cppEpoll, cppSpin, cppUring } from './cpp.js';
+import { cppEpoll, cppSeqpacket, cppSpin, cppUring } from './cpp.js';
 import { deno } from './deno.js';
 import { go } from './go.js';
 import { netTcp } from './net-tcp.js';
@@ -34,6 +36,9 @@ const javaScriptContenders: readonly JavaScriptContender[] = [
   afunixBusyPoll,
   afunixBothEnds,
   ...afunixCallers,
+  afunixSeqpacket,
+  afunixSeqpacketBatched,
+  afunixRawSpin,
   nodeUnixSocket,
   bun,
   deno,
@@ -54,6 +59,7 @@ export const contenders: readonly Contender[] = [
   cppEpoll,
   cppUring,
   cppSpin,
+  cppSeqpacket,
 ];
 
 export function contenderById(id: string): Contender {

@@ -1,4 +1,5 @@
-// One process of a cell, without JavaScript: `program epoll`, `program uring`, `program spin`.
+// One process of a cell, without JavaScript: `program epoll`, `program uring`, `program spin`,
+// `program seqpacket`.
 //
 // A request is a line, `id command arguments...`, and its reply a line of JSON, as bench/child.ts
 // has them. docs/benchmarking.md lists the commands.
@@ -18,12 +19,14 @@ struct Contender {
   std::string_view name;
   std::unique_ptr<Io> (*open_io)();
   bool one_way;
+  bool messages;
 };
 
 constexpr Contender kContenders[] = {
-    {"epoll", OpenEpoll, true},
-    {"uring", OpenUring, false},
-    {"spin", OpenSpin, false},
+    {"epoll", OpenEpoll, true, false},
+    {"uring", OpenUring, false, false},
+    {"spin", OpenSpin, false, false},
+    {"seqpacket", nullptr, false, true},
 };
 
 const Contender& ContenderCalled(std::string_view name) {
@@ -41,7 +44,8 @@ std::unique_ptr<Role> Open(const Contender& contender, std::istream& arguments) 
   std::getline(arguments, load.path);
   load.server = side == "server";
   if (!arguments || load.message_size == 0 || load.connections == 0) Fail("open: bad arguments");
-  if (pattern == "echo") return OpenEcho(load, contender.open_io);
+  if (pattern == "messages" && contender.messages) return OpenMessages(load);
+  if (pattern == "echo" && contender.open_io != nullptr) return OpenEcho(load, contender.open_io);
   if (pattern == "one-way" && contender.one_way) return OpenOneWay(load);
   Fail("this workload is not one of the contender");
 }
@@ -98,7 +102,7 @@ int main(int count, char** arguments) {
     words >> id >> command;
     std::string value = "null";
     if (command == "probe") {
-      contender.open_io();
+      if (contender.open_io != nullptr) contender.open_io();
       value = R"({"compiler":")" __VERSION__ R"("})";
     } else if (command == "open") {
       role = Open(contender, words);

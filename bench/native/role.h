@@ -48,3 +48,4 @@ struct Phases {
 
 std::unique_ptr<Role> OpenEcho(const Load& load, std::unique_ptr<Io> (*open_io)());
 std::unique_ptr<Role> OpenOneWay(const Load& load);
+std::unique_ptr<Role> OpenMessages(const Load& load);

@@ -17,14 +17,14 @@ sockaddr_un AddressOf(const std::string& path) {
   return address;
 }
 
-int Open() {
-  return static_cast<int>(Check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+int Open(int type) {
+  return static_cast<int>(Check(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0), "socket"));
 }
 
 }  // namespace
 
-int ListenAt(const std::string& path) {
-  const int fd = Open();
+int ListenAt(const std::string& path, int type) {
+  const int fd = Open(type);
   const sockaddr_un address = AddressOf(path);
   Check(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), "bind");
   Check(::listen(fd, SOMAXCONN), "listen");
@@ -35,8 +35,8 @@ int AcceptFrom(int listener) {
   return static_cast<int>(Check(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC), "accept"));
 }
 
-int ConnectTo(const std::string& path) {
-  const int fd = Open();
+int ConnectTo(const std::string& path, int type) {
+  const int fd = Open(type);
   const sockaddr_un address = AddressOf(path);
   Check(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), "connect");
   return fd;

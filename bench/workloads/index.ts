@@ -6,6 +6,7 @@ import { fanIn } from './fan-in.js';
 import { http } from './http.js';
 import { idleCpu } from './idle-cpu.js';
 import { idleMemory } from './idle-memory.js';
+import { messages } from './messages.js';
 import { oneWay } from './one-way.js';
 import { openLoop } from './open-loop.js';
 import { redisShaped } from './redis-shaped.js';
@@ -24,6 +25,8 @@ export const workloads: readonly Workload[] = [
   oneWay(4 * KIB),
   oneWay(64 * KIB),
   oneWay(1024 * KIB),
+  messages(128),
+  messages(4 * KIB),
   connectClose,
   callers,
   idleMemory,
@@ -50,6 +53,7 @@ function onRequest(workload: Workload): Workload {
 /** Makes any point of a family. */
 export const families: Record<string, (point: Point) => Workload> = {
   echo: ({ connections, messageSize }) => echo(connections ?? 1, messageSize),
+  messages: ({ messageSize }) => messages(messageSize ?? 128),
   'one-way': ({ messageSize }) => oneWay(messageSize ?? 128),
   'open-loop': ({ rate, connections, messageSize }) =>
     openLoop(rate ?? 5_000, connections ?? 1, messageSize),

@@ -85,7 +85,7 @@ export interface Row {
 
 /** A workload in a form that programs in any language can be told. */
 export interface Load {
-  pattern: 'echo' | 'one-way';
+  pattern: 'echo' | 'one-way' | 'messages';
   messageSize: number;
 }
 
