@@ -28,11 +28,16 @@ export interface MessageContender {
 /** Bytes of the length in front of each message on a stream. */
 const PREFIX = 4;
 
+/** One write for both is faster than two, and than a corked pair. */
+function framed(message: Buffer): Buffer {
+  const frame = Buffer.allocUnsafe(PREFIX + message.length);
+  frame.writeUInt32LE(message.length, 0);
+  message.copy(frame, PREFIX);
+  return frame;
+}
+
 /** Messages over a stream, each behind its length: what a program without SOCK_SEQPACKET does. */
 export class FramedConnection implements MessageConnection {
-  /** The same messages are sent again and again: each is joined with its length once. */
-  private readonly framed = new Map<Buffer, Buffer>();
-
   constructor(private readonly stream: Connection) {}
 
   on(event: string, listener: (error: Error) => void): void {
@@ -41,18 +46,8 @@ export class FramedConnection implements MessageConnection {
 
   send(messages: readonly Buffer[]): boolean {
     let room = true;
-    for (const message of messages) room = this.stream.write(this.frameOf(message)) && room;
+    for (const message of messages) room = this.stream.write(framed(message)) && room;
     return room;
-  }
-
-  private frameOf(message: Buffer): Buffer {
-    const known = this.framed.get(message);
-    if (known) return known;
-    const frame = Buffer.allocUnsafe(PREFIX + message.length);
-    frame.writeUInt32LE(message.length, 0);
-    message.copy(frame, PREFIX);
-    this.framed.set(message, frame);
-    return frame;
   }
 
   read(reader: MessageReader): void {

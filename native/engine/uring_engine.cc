@@ -79,6 +79,10 @@ void UringEngine::RequestFor(Endpoint& endpoint, Purpose purpose, uint8_t operat
     request.flags = uring::kSelectBuffer;
   } else if (purpose == Purpose::kAccept) {
     request.priority = uring::kAcceptMultishot;
+  } else if (purpose == Purpose::kPollReadable && endpoint.kind == Endpoint::Kind::kMessages) {
+    // Messages are read until there are none: it says when there are new ones, as an edge-triggered
+    // epoll does, and need not be asked again.
+    request.length = uring::kPollMultishot;
   }
   endpoint.requests_out |= static_cast<uint8_t>(purpose);
   ++requests_out_;

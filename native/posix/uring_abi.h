@@ -86,6 +86,8 @@ inline constexpr uint8_t kNoAnswerOnSuccess = 1U << 6;
 // _ALL (5.19)
 inline constexpr uint16_t kReceiveMultishot = 1U << 1;
 inline constexpr uint16_t kAcceptMultishot = 1U << 0;
+// IORING_POLL_ADD_MULTI (Linux 5.13), in `length`
+inline constexpr uint32_t kPollMultishot = 1U << 0;
 inline constexpr uint32_t kCancelAll = 1U << 0;
 inline constexpr uint32_t kCancelAny = 1U << 2;
 
