@@ -67,7 +67,7 @@ export interface NativeBinding extends RawBinding, CredentialsBinding, Activatio
     padded: boolean,
     patienceMilliseconds: number,
   ): number;
-  /** Takes ownership of `fd`, also when it fails. */
+  /** Takes ownership of `fd`, also when it fails, and also of one that this thread owns. */
   adopt(fd: number): number;
   /** Puts the handles of two sockets connected to each other into `handles`. */
   socketpair(handles: Int32Array, type: SocketType): number;
@@ -89,7 +89,7 @@ export interface NativeBinding extends RawBinding, CredentialsBinding, Activatio
     passing: number,
     place: Int32Array,
   ): number;
-  /** Takes ownership of `fd`, also when it fails. */
+  /** Takes ownership of `fd` as `adopt` does. */
   adoptListener(fd: number, backlog: number, passing: number): number;
   /** Once per thread, before the first message socket. */
   setMessageMemory(memory: MessageMemory): number;

@@ -46,7 +46,7 @@ function expectKind(descriptor: Descriptor, kind: number, what: string): void {
 const casts = {
   toSocket(this: Descriptor, options: Omit<SocketOptions, 'fd'> = {}): net.Socket {
     expectKind(this, CONNECTED_STREAM, 'toSocket');
-    return new net.Socket({ ...options, fd: this.take() });
+    return this.handOver((fd) => new net.Socket({ ...options, fd }));
   },
   toServer(
     this: Descriptor,
@@ -54,21 +54,23 @@ const casts = {
     listener?: ConnectionListener,
   ): net.Server {
     expectKind(this, LISTENING_STREAM, 'toServer');
-    return net.createServer(options, listener).listen({ fd: this.take(), exclusive: true });
+    const server = net.createServer(options, listener);
+    return this.handOver((fd) => server.listen({ fd, exclusive: true }));
   },
   toNetSocket(
     this: Descriptor,
     options: Omit<nodeNet.SocketConstructorOpts, 'fd'> = {},
   ): nodeNet.Socket {
-    const socket = new nodeNet.Socket({ ...options, fd: expectOpen(this, 'toNetSocket') });
-    this.take();
-    return socket;
+    expectOpen(this, 'toNetSocket');
+    return this.handOverAlone((fd) => new nodeNet.Socket({ ...options, fd }));
   },
   toReadStream(this: Descriptor, options: ReadStreamOptions = {}): fs.ReadStream {
-    return fs.createReadStream('', { ...options, fd: this.take() });
+    expectOpen(this, 'toReadStream');
+    return this.handOver((fd) => fs.createReadStream('', { ...options, fd }));
   },
   toWriteStream(this: Descriptor, options: WriteStreamOptions = {}): fs.WriteStream {
-    return fs.createWriteStream('', { ...options, fd: this.take() });
+    expectOpen(this, 'toWriteStream');
+    return this.handOver((fd) => fs.createWriteStream('', { ...options, fd }));
   },
 };
 

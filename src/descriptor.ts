@@ -71,6 +71,39 @@ export class Descriptor {
   }
 
   /**
+   * Gives the number to `use`, who owns it once that has returned; if it throws, it is this object's as before. It is owned by this
+   * thread all the while, whenever a worker is terminated.
+   * @internal
+   */
+  handOver<T>(use: (fd: number) => T): T {
+    const addon = requireAddon('Descriptor');
+    const fd = this.surrender();
+    try {
+      return use(fd);
+    } catch (error) {
+      // The addon may have taken it, and closed it.
+      if (addon.disown(fd) === 0) this.#regain(fd);
+      throw error;
+    } finally {
+      if (this.#fd === -1) addon.disown(fd);
+    }
+  }
+
+  /**
+   * The same for somebody who closes it when the thread ends: two owners would close it twice, and perhaps another file by then.
+   * @internal
+   */
+  handOverAlone<T>(use: (fd: number) => T): T {
+    const fd = this.take();
+    try {
+      return use(fd);
+    } catch (error) {
+      this.#regain(fd);
+      throw error;
+    }
+  }
+
+  /**
    * Another object that owns it, this one no longer. It is owned all the while: a worker may be terminated at any time.
    * @internal
    */
@@ -83,6 +116,12 @@ export class Descriptor {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #regain(fd: number): void {
+    if (requireAddon('Descriptor').own(fd) < 0) return;
+    this.#fd = fd;
+    unclaimed.register(this, fd, this);
   }
 
   #forget(): void {

@@ -50,9 +50,15 @@ int64_t ConnectAgain(Environment& environment, const Arguments& arguments) {
   return begun.ok() ? 0 : begun.error().Negative();
 }
 
+// The descriptor is the engine's from here on, whether or not it was this environment's.
+posix::Fd TakeOver(Environment& environment, int fd) {
+  if (environment.owned() != nullptr) (void)environment.owned()->Remove(fd);
+  return posix::Fd(fd);
+}
+
 // adopt(fd)
 int64_t Adopt(Environment& environment, const Arguments& arguments) {
-  return HandleOrError(environment.engine()->Adopt(posix::Fd(arguments.Int(0))));
+  return HandleOrError(environment.engine()->Adopt(TakeOver(environment, arguments.Int(0))));
 }
 
 void CloseHandle(Environment& environment, int32_t handle) {
@@ -136,9 +142,9 @@ int64_t ListenAtPlace(Environment& environment, const Arguments& arguments) {
 
 // adoptListener(fd, backlog, passing)
 int64_t AdoptListener(Environment& environment, const Arguments& arguments) {
-  return HandleOrError(
-      environment.engine()->AdoptListener(posix::Fd(arguments.Int(0)), arguments.Int(1, 511),
-                                          (arguments.Int(2, 0) & kPassCredentials) != 0));
+  return HandleOrError(environment.engine()->AdoptListener(
+      TakeOver(environment, arguments.Int(0)), arguments.Int(1, 511),
+      (arguments.Int(2, 0) & kPassCredentials) != 0));
 }
 
 // setMessageMemory(memory)

@@ -222,7 +222,8 @@ function from(
   // What is refused stays its owner's.
   const kind = engine().describe(fd);
   if (kind !== CONNECTED_STREAM) throw errnoException(kind < 0 ? kind : EPROTOTYPE, 'from');
-  const socket = new Socket({ ...options, fd: typeof source === 'number' ? fd : source.take() });
+  const open = (taken: number): Socket => new Socket({ ...options, fd: taken });
+  const socket = typeof source === 'number' ? open(fd) : source.handOver(open);
   if (isDetached && given.head.length > 0) socket.unshift(given.head);
   return socket;
 }

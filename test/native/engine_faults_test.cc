@@ -14,6 +14,7 @@
 #include "check.h"
 #include "engine/budgets.h"
 #include "engine_rig.h"
+#include "posix/ancillary.h"
 #include "posix/message.h"
 #include "posix/socket.h"
 #include "posix/timer_fd.h"
@@ -155,6 +156,29 @@ TEST("a payload that the kernel has no memory for waits and goes on by itself") 
   CHECK_EQ(rig.Await(connection.handle, Kind::kWritten).result, 0);
   CHECK_EQ(test::Drain(connection.peer), "abc");
   on_send = {};
+}
+
+TEST("a message with descriptors waits while too many are under way, and keeps its own") {
+  EngineRig rig;
+  auto [handle, peer] = rig.MakeMessages();
+  std::vector<posix::Fd> copies;
+  copies.push_back(posix::Duplicate(STDIN_FILENO).value());
+  CHECK_OK(rig.engine().AttachDescriptors(handle, std::move(copies)));
+  on_send = {.error = ETOOMANYREFS, .times = 3};
+  CHECK_EQ(rig.SendMessagePayload(handle, {"laden"}), kPending);
+  CHECK_EQ(rig.SendMessages(handle, {"behind"}), kPending);
+  CHECK_EQ(rig.Await(handle, Kind::kWritten).result, 0);
+  on_send = {};
+  std::array<std::byte, 16> bytes;
+  alignas(cmsghdr) std::array<std::byte, 64> control;
+  for (const size_t expected : {1, 0}) {
+    const iovec part{bytes.data(), bytes.size()};
+    const auto received = posix::ReceiveMessage(peer.get(), {&part, 1}, control);
+    REQUIRE_OK(received);
+    const std::span<const std::byte> brought(control);
+    const posix::AncillaryReader ancillary(brought.first(received.value().control_bytes));
+    CHECK_EQ(ancillary.descriptors().size(), expected);
+  }
 }
 
 TEST("waiting for memory does not spin") {

@@ -35,6 +35,18 @@ const stages: Readonly<Record<string, string>> = {
         right.recvBatch(memory, table, 8);
       }
     });`,
+  'in the middle of casts': `
+    let turn = 0;
+    setImmediate(function again() {
+      for (let i = 0; i < 300; i += 1) {
+        if (i === 0 && turn === 3) ready();
+        const [left, right] = RawSocket.socketpair('stream');
+        left.detach().toSocket().on('error', () => {}).destroy();
+        right.close();
+      }
+      turn += 1;
+      setImmediate(again);
+    });`,
   'with descriptors received': `
     const [left, right] = RawSocket.socketpair('stream');
     left.sendmsg(Buffer.from('x'), { descriptors: [left, right] });
