@@ -26,6 +26,8 @@ const outputs: Readonly<Record<string, RegExp>> = {
     /^listening\n(?=[^]*hello from api\n)(?=[^]*the manager hears: READY=1, STATUS=Serving\n)(?=[^]*the manager hears: WATCHDOG=1\n)[^]*the manager hears: STOPPING=1\n/,
   'stats.mjs':
     /^engine: (?:epoll|io_uring)\nconnected: 100\naccepted: 100\nrefused: 0\nbytesRead: 2560000\nbytesWritten: 2560000\nwakeups: \d+\ncompletions: \d+\nflushes: \d+\nsyscalls: \d+\nsystem calls per round trip, both ends together: \d+\.\d\d\n$/,
+  'threads-scaling.mjs':
+    /^1 thread: \d+ requests per second\n2 threads: \d+ requests per second, \d+\.\d\d times\n$/,
   'threads.mjs': /^connections: 50\n$/,
 };
 
