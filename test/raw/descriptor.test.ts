@@ -130,6 +130,22 @@ test('a cast to something else is refused, and the descriptor stays owned', asyn
   }
 });
 
+test('a cast that throws leaves the descriptor as it was', () => {
+  const descriptor = new Descriptor(openSync('/dev/null', 'r'));
+  const { fd } = descriptor;
+  const wrong = { start: -1, allowHalfOpen: 'x', signal: 5 } as never;
+  for (const cast of ['toReadStream', 'toWriteStream', 'toNetSocket'] as const) {
+    assert.throws(() => descriptor[cast](wrong));
+    assert.equal(descriptor.fd, fd);
+    fstatSync(fd);
+  }
+  const [left, right] = RawSocket.socketpair('stream');
+  const connection = left.detach();
+  assert.throws(() => connection.toSocket({ maxDescriptors: -1 }), { code: 'ERR_OUT_OF_RANGE' });
+  assert.equal(connection.closed, false);
+  for (const each of [descriptor, connection, right]) each.close();
+});
+
 test('files: streams, and the functions of fs that take a number', async (t) => {
   const file = path.join(freshDirectory(t), 'file');
   const writer = new Descriptor(openSync(file, 'w')).toWriteStream();
