@@ -15,6 +15,8 @@ class Callback {
  public:
   enum class Outcome {
     kReturned,
+    // It returned true.
+    kWantsMore,
     // It threw, or a tick behind it did: Node has been told, as of any uncaught exception.
     kThrew,
     // JavaScript can't be called any more.
@@ -43,14 +45,19 @@ class Callback {
     const napi_value function = function_.Get();
     const napi_value resource = resource_.Get();
     napi_value number = nullptr;
-    napi_value ignored = nullptr;
+    napi_value returned = nullptr;
     if (function == nullptr || resource == nullptr ||
         napi_create_uint32(env_, static_cast<uint32_t>(argument), &number) != napi_ok) {
       return Outcome::kGone;
     }
     const napi_status status =
-        napi_make_callback(env_, context_, resource, function, 1, &number, &ignored);
-    if (status == napi_ok) return Outcome::kReturned;
+        napi_make_callback(env_, context_, resource, function, 1, &number, &returned);
+    if (status == napi_ok) {
+      bool more = false;
+      // Nothing, or no boolean: it has no more.
+      (void)napi_get_value_bool(env_, returned, &more);
+      return more ? Outcome::kWantsMore : Outcome::kReturned;
+    }
     if (status != napi_pending_exception) return Outcome::kGone;
     // libuv would lose the exception.
     napi_value exception = nullptr;

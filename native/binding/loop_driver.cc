@@ -149,6 +149,7 @@ bool LoopDriver::Dispatch(size_t completions) {
         return true;
       case Callback::Outcome::kGone:
         return false;
+      case Callback::Outcome::kWantsMore:
       case Callback::Outcome::kThrew:
         if (handle_ == nullptr) return false;
         // JavaScript knows how far it came, and the rest of the batch follows. 0: no new batch. It

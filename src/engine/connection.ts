@@ -35,6 +35,7 @@ export abstract class EngineConnection<User extends ConnectionUser>
   unflushed = 0;
   writeOutcome = 0;
   settling = false;
+  toldIn = 0;
   bytesRead = 0;
   bytesWritten = 0;
 

@@ -38,6 +38,8 @@ export interface HandleOwner {
   readonly awaitsWrite: boolean;
   /** The kernel has not taken everything: no further write until `onWritten`. */
   blocked: boolean;
+  /** The turn in which it was told something last. */
+  toldIn: number;
 
   onConnected(status: number): void;
   /** `peer` is the row of `peers` with whoever connected. */
@@ -87,6 +89,8 @@ let inBatch = false;
 let settling = false;
 let batchCursor = 0;
 let batchSize = 0;
+/** Calls of `dispatch` so far. */
+let turn = 0;
 let flushScheduled = false;
 
 /** Owners whose write outcome has not been passed on yet; their `writeOutcome` says which. */
@@ -284,18 +288,38 @@ function hasWork(): boolean {
   return submitted > 0 || settled.length > 0;
 }
 
-/** Called by the addon with a batch, and with 0 for each exception that came out of it or of the ticks behind it. */
-function dispatch(count: number): void {
+/**
+ * Called by the addon with a batch, and with 0 for each exception that came out of it or of the ticks behind it, and for the next turn. True:
+ * there is more, for another turn: ticks and promises run between two events of one owner, as they do in `net`, where somebody may await
+ * one to listen for the next.
+ */
+function dispatch(count: number): boolean {
   if (count > 0) {
     inBatch = true;
     batchCursor = 0;
     batchSize = count;
   }
-  if (!inBatch) return;
-  while (batchCursor < batchSize) deliver(batchCursor++ * COMPLETION.width);
+  if (!inBatch) return false;
+  ++turn;
+  for (; batchCursor < batchSize; ++batchCursor) {
+    const row = batchCursor * COMPLETION.width;
+    const owner = owners[completions[row]];
+    if (owner !== undefined) {
+      if (owner.toldIn === turn) return true;
+      owner.toldIn = turn;
+    }
+    // Whoever throws has had it.
+    try {
+      deliver(row, owner);
+    } catch (error) {
+      ++batchCursor;
+      throw error;
+    }
+  }
   settleAll();
   inBatch = false;
   if (hasWork()) flushSoon();
+  return false;
 }
 
 /**
@@ -321,9 +345,8 @@ export function takeUntold(handle: number): Buffer[] {
   return taken;
 }
 
-function deliver(row: number): void {
+function deliver(row: number, owner: HandleOwner | undefined): void {
   const handle = completions[row];
-  const owner = owners[handle];
   const result = completions[row + 3];
   switch (completions[row + 1]) {
     case Happened.data:

@@ -36,6 +36,7 @@ export class Listener extends AsyncResource implements HandleOwner {
   writeOutcome = 0;
   unflushed = 0;
   settling = false;
+  toldIn = 0;
   blocked = false;
   readonly awaitsWrite = false;
 
