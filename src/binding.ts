@@ -107,6 +107,8 @@ export interface NativeBinding extends RawBinding, CredentialsBinding, Activatio
   setMaxDescriptors(handle: number, most: number): number;
   /** Descriptors that are told in this batch become this thread's: closed with it, unless they are closed before. */
   claimDescriptors(place: number, count: number): number;
+  /** The same for the pidfd at `place`, one less than a row of `peers` says: a descriptor. EBADF if it is not there any more. */
+  claimPidfd(place: number): number;
   /** A copy of `fd`, this thread's like the claimed ones. EBADF, EMFILE. */
   duplicate(fd: number): number;
   /** The next payload of `handle` takes these along. Claimed ones or duplicates; the engine's from here on, also on failure. */

@@ -26,6 +26,8 @@ export interface Features {
   readonly peerGroups: Feature;
   readonly peerLabel: Feature;
   readonly peerPidfd: Feature;
+  /** What `passCredentials: 'pidfd'` asks for. */
+  readonly writerPidfd: Feature;
   /** How this Node's `net`, and so afunix by default, turns an abstract name into an address. */
   readonly abstractLength: 'exact' | 'padded';
   /** Whether paths of `node:net` are served by afunix in this thread, and how. */

@@ -88,10 +88,12 @@ int64_t SocketPair(Environment& environment, const Arguments& arguments) {
 // What the peers of a listener can pass, as bits; src/server/passing.ts has the same.
 constexpr int32_t kPassDescriptors = 1;
 constexpr int32_t kPassCredentials = 2;
+constexpr int32_t kPassPidfds = 4;
 
 void SetPassing(engine::ListenOptions& options, int32_t passing) {
   options.descriptors = (passing & kPassDescriptors) != 0;
   options.credentials = (passing & kPassCredentials) != 0;
+  options.pidfds = (passing & kPassPidfds) != 0;
 }
 
 // listen(address, padded, backlog, mode, whole, type, passing)
@@ -142,9 +144,11 @@ int64_t ListenAtPlace(Environment& environment, const Arguments& arguments) {
 
 // adoptListener(fd, backlog, passing)
 int64_t AdoptListener(Environment& environment, const Arguments& arguments) {
-  return HandleOrError(environment.engine()->AdoptListener(
-      TakeOver(environment, arguments.Int(0)), arguments.Int(1, 511),
-      (arguments.Int(2, 0) & kPassCredentials) != 0));
+  engine::ListenOptions options;
+  SetPassing(options, arguments.Int(2, 0));
+  return HandleOrError(environment.engine()->AdoptListener(TakeOver(environment, arguments.Int(0)),
+                                                           arguments.Int(1, 511),
+                                                           options.credentials, options.pidfds));
 }
 
 // setMessageMemory(memory)

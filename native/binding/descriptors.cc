@@ -34,6 +34,17 @@ int64_t Claim(Environment& environment, const Arguments& arguments) {
   return 0;
 }
 
+// claimPidfd(place): of a row of the table of peers; owned as claimed descriptors are.
+int64_t ClaimPidFd(Environment& environment, const Arguments& arguments) {
+  OwnedDescriptors* owned = environment.owned();
+  if (owned == nullptr) return -ENXIO;
+  posix::Fd claimed = environment.engine()->ClaimPidFd(arguments.Size(0));
+  if (!claimed.valid()) return -EBADF;
+  const int fd = claimed.Release();
+  owned->Add(fd);
+  return fd;
+}
+
 // duplicate(fd): the same open file, close-on-exec, owned as claimed ones are.
 int64_t Duplicate(Environment& environment, const Arguments& arguments) {
   OwnedDescriptors* owned = environment.owned();
@@ -93,6 +104,7 @@ int64_t Unread(Environment& environment, const Arguments& arguments) {
 
 bool ExportDescriptors(napi_env env, napi_value exports) {
   return Export(env, exports, "claimDescriptors", WithEngine<Claim>) &&
+         Export(env, exports, "claimPidfd", WithEngine<ClaimPidFd>) &&
          Export(env, exports, "duplicate", WithEngine<Duplicate>) &&
          Export(env, exports, "setMaxDescriptors", WithEngine<SetMax>) &&
          Export(env, exports, "attachDescriptors", WithEngine<Attach>) &&

@@ -64,6 +64,9 @@ inline constexpr size_t kBulkRead = 24 * 1024;
 inline constexpr size_t kDescriptorCapacity = 1024;
 inline constexpr size_t kBatchDescriptors = 256;
 
+// Pidfds of different writers that come with the messages of one socket in one collection.
+inline constexpr size_t kBatchPidfds = 32;
+
 // Slabs that may be filled in one collection.
 inline constexpr int32_t kSlabCount = 4;
 

@@ -6,6 +6,7 @@
 
 #include "engine/descriptor_load.h"
 #include "engine/endpoint.h"
+#include "engine/writer.h"
 #include "posix/unix_address.h"
 
 namespace afunix::engine {
@@ -51,6 +52,8 @@ struct Connection : Endpoint {
   int64_t busy_poll = 0;
   // Descriptors that one message may bring.
   uint16_t max_descriptors = 0;
+  // Whoever wrote what was received last.
+  Writer writer;
   // What the next payload takes along.
   std::unique_ptr<DescriptorLoad> load;
   std::unique_ptr<ConnectAttempt> attempt;

@@ -8,6 +8,9 @@
 namespace afunix::engine {
 
 struct Endpoint {
+  static constexpr int32_t kNoPidfds = 0;
+  static constexpr int32_t kPidfdsPass = 1;
+
   enum class Kind : uint8_t { kStream, kMessages, kListener };
 
   explicit Endpoint(Kind endpoint_kind) : kind(endpoint_kind) {}
@@ -20,6 +23,8 @@ struct Endpoint {
   [[nodiscard]] virtual bool HasRequests() const = 0;
   // It waits for what others do (reads, accepts): keeps the process running while referenced.
   [[nodiscard]] virtual bool Watches() const = 0;
+
+  [[nodiscard]] bool PassesPidfds() const { return pidfds == kPidfdsPass; }
 
   const Kind kind;
   // The kernel said that there is something to read or accept, and we have not seen the end of it.
@@ -34,6 +39,8 @@ struct Endpoint {
   bool descriptors_refused = false;
   // The kernel says of everything that is received who sent it (of a listener: to what it accepts).
   bool passes_credentials = false;
+  // And it comes with a pidfd of theirs: kPidfdsPass, kNoPidfds, or −errno where it can't.
+  int32_t pidfds = kNoPidfds;
   // Requests that an io_uring holds of it, and those of them that were told to come back, as bits.
   // They hold the open file, too: only when all are back it is really closed.
   uint8_t requests_out = 0;

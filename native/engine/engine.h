@@ -41,6 +41,8 @@ struct ListenOptions {
   bool descriptors = false;
   // Everything that is received on its connections comes with who sent it.
   bool credentials = false;
+  // And with a pidfd of theirs, where the kernel has them; only together with `credentials`.
+  bool pidfds = false;
   // How a pathname is taken, instead of `add_mode`; what was wrong with it is told in `trouble`.
   const posix::PlaceOptions* place = nullptr;
   posix::PlaceTrouble* trouble = nullptr;
@@ -86,7 +88,8 @@ class Engine {
 
   // A bound socket, owned from here on; listen(2) is called on it, its file is left alone at close.
   [[nodiscard]] virtual posix::Result<int32_t> AdoptListener(posix::Fd fd, int backlog,
-                                                             bool credentials = false) = 0;
+                                                             bool credentials = false,
+                                                             bool pidfds = false) = 0;
 
   // Message sockets need memory of their own, given once before the first of them. ENXIO without.
   [[nodiscard]] virtual posix::Status SetMessageMemory(const MessageMemory& memory) = 0;
@@ -122,6 +125,9 @@ class Engine {
   [[nodiscard]] virtual posix::Status SetMaxDescriptors(int32_t handle, size_t most) = 0;
   // A descriptor that is told in this collection, the caller's from here on.
   [[nodiscard]] virtual posix::Fd ClaimDescriptor(size_t place) = 0;
+  // The pidfd that stands at `place` of a row of the table of peers; none if it is not there, or
+  // not any more. What nobody claims is closed with the next collection.
+  [[nodiscard]] virtual posix::Fd ClaimPidFd(size_t place) = 0;
   // The next payload of `handle` takes these along, with its first byte. They are closed when the
   // kernel has taken it, and when it never will. EINVAL: none, or more than a message can carry.
   [[nodiscard]] virtual posix::Status AttachDescriptors(int32_t handle,

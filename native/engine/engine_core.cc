@@ -199,6 +199,7 @@ void EngineCore::ForgetEverything() {
   });
   endpoints_ = HandleTable();
   descriptors_.Clear();
+  peers_.Clear();
   deferred_.clear();
   closed_.clear();
   alive_ = 0;

@@ -52,6 +52,7 @@ class EngineCore : public Engine {
   [[nodiscard]] posix::Fd ClaimDescriptor(size_t place) override {
     return descriptors_.Claim(place);
   }
+  [[nodiscard]] posix::Fd ClaimPidFd(size_t place) override { return peers_.Claim(place); }
   [[nodiscard]] Counters& counters() override { return counters_; }
 
  protected:

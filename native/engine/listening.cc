@@ -23,6 +23,7 @@ posix::Result<int32_t> ReadinessEngine::Listen(const posix::UnixAddress& address
   listener->descriptors_refused =
       !options.descriptors && posix::RefuseDescriptors(listener->fd.get()).ok();
   listener->passes_credentials = options.credentials;
+  if (options.pidfds) listener->pidfds = Endpoint::kPidfdsPass;
   if (options.place != nullptr) {
     return ListenAtPlace(std::move(listener), std::string(address.name()), options);
   }
@@ -65,7 +66,8 @@ posix::Result<int32_t> ReadinessEngine::ListenAtPlace(std::unique_ptr<Listener> 
   return started;
 }
 
-posix::Result<int32_t> ReadinessEngine::AdoptListener(posix::Fd fd, int backlog, bool credentials) {
+posix::Result<int32_t> ReadinessEngine::AdoptListener(posix::Fd fd, int backlog, bool credentials,
+                                                      bool pidfds) {
   auto kind = posix::DescribeSocket(fd.get());
   if (!kind.ok()) return kind.error();
   if (auto made = posix::MakeNonBlockingCloseOnExec(fd.get()); !made.ok()) return made.error();
@@ -73,6 +75,7 @@ posix::Result<int32_t> ReadinessEngine::AdoptListener(posix::Fd fd, int backlog,
   if (kind.value().type == SOCK_SEQPACKET) listener->type = posix::SocketType::kSeqpacket;
   listener->fd = std::move(fd);
   listener->passes_credentials = credentials;
+  if (pidfds) listener->pidfds = Endpoint::kPidfdsPass;
   return StartListening(std::move(listener), backlog);
 }
 
@@ -82,6 +85,10 @@ posix::Result<int32_t> ReadinessEngine::StartListening(std::unique_ptr<Listener>
   // Before listen(2): whoever connects finds it so, and what they accept inherits it.
   auto listening = endpoint.passes_credentials ? posix::SetPassCredentials(endpoint.fd.get(), true)
                                                : posix::Status();
+  if (endpoint.PassesPidfds()) {
+    // Where there are none, the rest still comes, and whoever looks for one is told why.
+    if (!posix::SetPassPidFd(endpoint.fd.get(), true).ok()) endpoint.pidfds = -ENOPROTOOPT;
+  }
   if (listening.ok()) listening = posix::Listen(endpoint.fd.get(), backlog);
   const int32_t handle = endpoints_.Insert(std::move(listener));
   if (listening.ok()) listening = Watch(endpoint);
@@ -164,6 +171,7 @@ bool ReadinessEngine::TellAccepted(Listener& listener, posix::Fd fd) {
   socket.fd = std::move(fd);
   socket.descriptors_refused = listener.descriptors_refused;
   socket.passes_credentials = listener.passes_credentials;
+  socket.pidfds = listener.pidfds;
   const int32_t handle = endpoints_.Insert(std::move(owned));
   if (!Watch(socket).ok()) {
     endpoints_.Erase(handle);

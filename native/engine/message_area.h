@@ -30,7 +30,7 @@ struct ReceivedRow {
   // How many descriptors came with it, and where in their table they begin; kDescriptorsCame only.
   int32_t descriptors = 0;
   int32_t descriptors_at = 0;
-  // Who sent it, as a row of the table of peers; kCredentialsCame only.
+  // Who sent it, as a row of the table of peers, or kSameWriter; kCredentialsCame only.
   int32_t peer = 0;
 };
 

@@ -33,8 +33,8 @@ class ReadinessEngine : public EngineCore {
   [[nodiscard]] posix::Result<int32_t> Adopt(posix::Fd fd) override;
   [[nodiscard]] posix::Result<int32_t> Listen(const posix::UnixAddress& address,
                                               const ListenOptions& options) override;
-  [[nodiscard]] posix::Result<int32_t> AdoptListener(posix::Fd fd, int backlog,
-                                                     bool credentials) override;
+  [[nodiscard]] posix::Result<int32_t> AdoptListener(posix::Fd fd, int backlog, bool credentials,
+                                                     bool pidfds) override;
   [[nodiscard]] posix::Status SetMaxDescriptors(int32_t handle, size_t most) override;
   [[nodiscard]] posix::Status AttachDescriptors(int32_t handle,
                                                 std::vector<posix::Fd> descriptors) override;
@@ -76,6 +76,7 @@ class ReadinessEngine : public EngineCore {
   void ForgetQueues();
 
   // reading.cc
+  [[nodiscard]] int32_t PutWriter(Connection& socket, posix::AncillaryReader& ancillary);
   void FinishReading(Connection& socket);
 
   // writing.cc; writes return 0, −errno or kPending.

@@ -31,8 +31,8 @@ posix::Result<posix::Received> ReadinessEngine::Receive(const StreamSocket& sock
     return posix::Received{.bytes = bytes.value()};
   }
   const iovec part{memory.data(), memory.size()};
-  const size_t control =
-      posix::ControlBufferSize(socket.max_descriptors, socket.passes_credentials);
+  const size_t control = posix::ControlBufferSize(socket.max_descriptors, socket.passes_credentials,
+                                                  socket.PassesPidfds());
   return posix::ReceiveMessage(socket.fd.get(), {&part, 1}, std::span(control_).first(control));
 }
 
@@ -81,10 +81,13 @@ bool ReadinessEngine::ReadSome(StreamSocket& socket) {
     counters_.bytes_read += bytes;
     const std::span<const std::byte> control(control_);
     posix::AncillaryReader ancillary(control.first(received.value().control_bytes));
-    const bool truncated = received.value().control_truncated;
     const size_t descriptors = ancillary.descriptors().size();
+    // Too many can come where there was room for a pidfd.
+    const bool truncated =
+        received.value().control_truncated || descriptors > socket.max_descriptors;
     if (socket.passes_credentials) {
-      Complete(socket.handle, CompletionKind::kCredentials, 0, peers_.Put(ancillary.WhoSent()));
+      const int32_t row = PutWriter(socket, ancillary);
+      if (row != kSameWriter) Complete(socket.handle, CompletionKind::kCredentials, 0, row);
     }
     if (descriptors > 0 && !truncated) {
       Complete(socket.handle, CompletionKind::kDescriptors, static_cast<int32_t>(descriptors),
@@ -123,6 +126,16 @@ bool ReadinessEngine::ReadSome(StreamSocket& socket) {
     if (!more) socket.ready = false;
     return more;
   }
+}
+
+// The row of whoever wrote what was just received, or kSameWriter.
+int32_t ReadinessEngine::PutWriter(Connection& socket, posix::AncillaryReader& ancillary) {
+  const auto who = ancillary.WhoSent();
+  if (socket.pidfds == Endpoint::kNoPidfds) return peers_.PutWriter(who, socket.writer);
+  if (!socket.PassesPidfds()) {
+    return peers_.PutWriter(who, posix::Error{-socket.pidfds}, socket.writer);
+  }
+  return peers_.PutWriter(who, ancillary.TakePidFd(), socket.writer);
 }
 
 void ReadinessEngine::FinishReading(Connection& socket) {

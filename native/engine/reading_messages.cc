@@ -48,6 +48,7 @@ bool ReadinessEngine::ReadMessages(MessageSocket& socket) {
   const size_t start = shared ? message_area_.used() : 0;
   const size_t rows = std::min(socket.batch_size, message_area_.RowsLeft());
   const size_t room_at_first = descriptors_.Room();
+  const size_t pidfds = peers_.pidfds();
   size_t used = start;
   size_t told = 0;
   bool finished = false;
@@ -59,6 +60,10 @@ bool ReadinessEngine::ReadMessages(MessageSocket& socket) {
     size_t count = std::min({places, kMessagesPerCall, rows - told});
     if (socket.max_descriptors > 0) {
       count = std::min(count, DescriptorRoom(socket, room_at_first) / socket.max_descriptors);
+    }
+    if (socket.PassesPidfds()) {
+      // As many as there may yet be of different processes.
+      count = std::min(count, kBatchPidfds - std::min(kBatchPidfds, peers_.pidfds() - pidfds));
     }
     if (count == 0) break;
     const auto received = ReceiveInto(socket, area.subspan(used), count);
@@ -127,7 +132,8 @@ posix::Result<size_t> ReadinessEngine::ReceiveInto(const MessageSocket& socket,
   const auto headers = std::span(headers_).first(count);
   if (socket.WantsControl()) {
     message_control_.Lend(
-        headers, posix::ControlBufferSize(socket.max_descriptors, socket.passes_credentials));
+        headers, posix::ControlBufferSize(socket.max_descriptors, socket.passes_credentials,
+                                          socket.PassesPidfds()));
   }
   ++counters_.syscalls;
   // MSG_TRUNC: tell how long the messages were, not how much of them there is room for.
@@ -165,8 +171,10 @@ void ReadinessEngine::TakeAncillary(MessageSocket& socket, const mmsghdr& header
   const size_t count = ancillary.descriptors().size();
   if (socket.passes_credentials) {
     row.flags |= kCredentialsCame;
-    row.peer = peers_.Put(ancillary.WhoSent());
+    row.peer = PutWriter(socket, ancillary);
   }
+  // Too many can come where there was room for a pidfd.
+  if (count > socket.max_descriptors) row.flags |= kDescriptorsDropped;
   if (socket.max_descriptors == 0) return;
   if ((row.flags & kDescriptorsDropped) != 0) {
     // More than are taken, or more than there is room for in this process. Those that did come are

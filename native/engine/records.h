@@ -23,7 +23,8 @@ enum class CompletionKind : int32_t {
   // some that came with the data told before were more than are taken, and all of them are closed.
   kDescriptors,
   kMessages,  // `result` messages: rows of the table from `offset` on
-  // The data told next was written by whoever is in row `offset` of the table of peers.
+  // The data told next, and what follows until this is told again, was written by whoever is in row
+  // `offset` of the table of peers.
   kCredentials,
 };
 

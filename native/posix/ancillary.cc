@@ -57,10 +57,18 @@ void AncillaryWriter::Append(int type, const void* data, size_t size) {
   std::memcpy(buffer_.data() + start + CMSG_LEN(0), data, size);
 }
 
-size_t ControlBufferSize(size_t descriptors, bool credentials) {
-  // The kernel writes the credentials first.
-  if (descriptors == 0) return credentials ? CMSG_LEN(sizeof(ucred)) : 0;
-  return (credentials ? CMSG_SPACE(sizeof(ucred)) : 0) + CMSG_LEN(descriptors * sizeof(int));
+size_t ControlBufferSize(size_t descriptors, bool credentials, bool pidfd) {
+  // In the order in which the kernel writes them (scm_recv_unix() in net/core/scm.c).
+  size_t size = 0;
+  size_t padding = 0;
+  const auto add = [&size, &padding](size_t data) {
+    size += CMSG_SPACE(data);
+    padding = CMSG_SPACE(data) - CMSG_LEN(data);
+  };
+  if (credentials) add(sizeof(ucred));
+  if (descriptors > 0) add(descriptors * sizeof(int));
+  if (pidfd) add(sizeof(int));
+  return size - padding;
 }
 
 AncillaryReader::AncillaryReader(std::span<const std::byte> control) {
@@ -75,9 +83,10 @@ AncillaryReader::AncillaryReader(std::span<const std::byte> control) {
       const auto from = Load<ucred>(data, 0);
       credentials_ = Credentials{.pid = from.pid, .uid = from.uid, .gid = from.gid};
     } else if (header.cmsg_type == kScmPidFd && data.size() >= sizeof(int)) {
-      // Nobody here asks for SO_PASSPIDFD, but an inherited socket may have it on, and then every
-      // message brings a descriptor. A negative number is an errno.
-      if (const int pidfd = Load<int>(data, 0); pidfd >= 0) Fd(pidfd).Reset();
+      // Nobody may have asked for it, but an inherited socket can have SO_PASSPIDFD on, and then
+      // every message brings one. A negative number is an errno.
+      const int pidfd = Load<int>(data, 0);
+      pidfd_ = pidfd < 0 ? Result<Fd>(Error{-pidfd}) : Result<Fd>(Fd(pidfd));
     }
   });
 }

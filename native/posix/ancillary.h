@@ -4,6 +4,7 @@
 
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -37,14 +38,16 @@ class AncillaryWriter {
 // sockets inherit it from their listener. Linux 6.16; ENOPROTOOPT before.
 [[nodiscard]] Status RefuseDescriptors(int fd);
 
-// Room for the descriptors of one message and for credentials, whether or not they are asked for.
-inline constexpr size_t kControlSize =
-    CMSG_SPACE(kMaximumDescriptors * sizeof(int)) + CMSG_SPACE(sizeof(ucred));
+// Room for the descriptors of one message, for credentials and for a pidfd, whether or not they are
+// asked for.
+inline constexpr size_t kControlSize = CMSG_SPACE(kMaximumDescriptors * sizeof(int)) +
+                                       CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(sizeof(int));
 
-// Memory for control messages of at most `descriptors` descriptors (and credentials if asked for).
-// Its size is CMSG_LEN of the last part and not CMSG_SPACE: the padding would admit one descriptor
-// more when the number is odd.
-[[nodiscard]] size_t ControlBufferSize(size_t descriptors, bool credentials);
+// Memory for control messages of at most `descriptors` descriptors (and credentials and a pidfd if
+// asked for). Its size is CMSG_LEN of the last part and not CMSG_SPACE: the padding would admit one
+// descriptor more when the number is odd. Where there is room for a pidfd, too many descriptors can
+// take that instead, and come: look how many there are.
+[[nodiscard]] size_t ControlBufferSize(size_t descriptors, bool credentials, bool pidfd = false);
 
 // Walks received control messages once; owns the descriptors among them and closes what nobody
 // took.
@@ -55,7 +58,10 @@ class AncillaryReader {
   [[nodiscard]] const std::vector<Fd>& descriptors() const { return descriptors_; }
   [[nodiscard]] std::vector<Fd> TakeDescriptors() { return std::move(descriptors_); }
   [[nodiscard]] const std::optional<Credentials>& credentials() const { return credentials_; }
-  // The same; ENODATA if the message came without.
+  // The sender's process (SCM_PIDFD), not one of the descriptors; to be taken once. ENODATA if none
+  // came; ESRCH if the process was gone, EMFILE if there was no room for it.
+  [[nodiscard]] Result<Fd> TakePidFd() { return std::exchange(pidfd_, Error{ENODATA}); }
+  // The same as credentials(); ENODATA if the message came without.
   [[nodiscard]] Result<Credentials> WhoSent() const {
     if (!credentials_) return Error{ENODATA};
     return *credentials_;
@@ -64,6 +70,7 @@ class AncillaryReader {
  private:
   std::vector<Fd> descriptors_;
   std::optional<Credentials> credentials_;
+  Result<Fd> pidfd_ = Error{ENODATA};
 };
 
 }  // namespace afunix::posix

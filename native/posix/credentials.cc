@@ -1,5 +1,7 @@
 #include "posix/credentials.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 
 #include "posix/kernel_constants.h"
@@ -66,6 +68,15 @@ Result<std::string> PeerSecurityLabel(int fd) {
 
 Status SetPassCredentials(int fd, bool enable) {
   return SetIntOption(fd, SOL_SOCKET, SO_PASSCRED, enable ? 1 : 0);
+}
+
+Status SetPassPidFd(int fd, bool enable) {
+  return SetIntOption(fd, SOL_SOCKET, kPassPidFd, enable ? 1 : 0);
+}
+
+uint64_t ProcessOf(int pidfd) {
+  struct stat about {};
+  return ::fstat(pidfd, &about) == 0 ? about.st_ino : 0;
 }
 
 }  // namespace afunix::posix

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -37,5 +38,12 @@ struct Credentials {
 
 // Asks for SCM_CREDENTIALS with every message; accepted sockets inherit it from their listener.
 [[nodiscard]] Status SetPassCredentials(int fd, bool enable);
+
+// The same for SCM_PIDFD. Linux 6.5; ENOPROTOOPT before.
+[[nodiscard]] Status SetPassPidFd(int fd, bool enable);
+
+// What only the pidfds of one process have in common while the machine runs: the number of an inode
+// (pidfs, Linux 6.9). Before, all pidfds have the same.
+[[nodiscard]] uint64_t ProcessOf(int pidfd);
 
 }  // namespace afunix::posix

@@ -12,6 +12,7 @@ export interface PeerFeatures {
   readonly peerGroups: PeerFeature;
   readonly peerLabel: PeerFeature;
   readonly peerPidfd: PeerFeature;
+  readonly writerPidfd: PeerFeature;
 }
 
 let found: PeerFeatures | undefined;
@@ -19,7 +20,7 @@ let found: PeerFeatures | undefined;
 export function peerFeatures(missing: string | undefined): PeerFeatures {
   if (native === null) {
     const none = { available: false, reason: missing };
-    return { peerGroups: none, peerLabel: none, peerPidfd: none };
+    return { peerGroups: none, peerLabel: none, peerPidfd: none, writerPidfd: none };
   }
   found ??= probe();
   return found;
@@ -35,10 +36,20 @@ function probe(): PeerFeatures {
       peerGroups: feature(peer.groups, () => peer.reasons.groups),
       peerLabel: feature(peer.labelBytes, () => peer.reasons.label),
       peerPidfd: feature(peer.pidfd, () => peer.reasons.pidfd),
+      writerPidfd: feature(passesPidfds(pair[0]), () => 'SO_PASSPIDFD needs Linux 6.5'),
     };
     peer.close();
     return features;
   } finally {
     for (const socket of pair) socket.close();
+  }
+}
+
+function passesPidfds(socket: RawSocket): true | null {
+  try {
+    socket.setsockopt('SO_PASSPIDFD', 1);
+    return true;
+  } catch {
+    return null;
   }
 }

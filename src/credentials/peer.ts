@@ -14,6 +14,8 @@ export interface PeerSource {
   descriptor(): number;
   /** Why there never was one. */
   readonly without?: string;
+  /** The pidfd that came with the rest, 0 if nobody asked for one, or −errno. */
+  readonly pidfd?: Descriptor | number;
 }
 
 /** Why a part is null. */
@@ -24,11 +26,14 @@ export interface MissingParts {
 }
 
 const ESRCH = -3;
+const EMFILE = -24;
+const ENODATA = -61;
 const EINVAL = -22;
 const ENOPROTOOPT = -92;
 
 const GONE = 'the connection was closed before anybody asked';
 
+export const kHold = Symbol('hold');
 export const kRelease = Symbol('release');
 export const kOpenPidfd = Symbol('open pidfd');
 
@@ -61,6 +66,8 @@ export class PeerCredentials {
   #label: Buffer | null | undefined;
   #pidfd: Descriptor | null | undefined;
   #exited: Exited | undefined;
+  /** Who still needs the pidfd: at first whoever made this. */
+  #holders = 1;
 
   /** @internal */
   constructor(pid: number, uid: number, gid: number, source: PeerSource) {
@@ -68,6 +75,7 @@ export class PeerCredentials {
     this.gid = gid >>> 0;
     this.pid = pid > 0 ? pid : null;
     this.#source = source;
+    if (typeof source.pidfd === 'object') this.#pidfd = source.pidfd;
   }
 
   /** The process is in a pid namespace that is neither ours nor below it: another container, or the host seen from inside of one. */
@@ -148,6 +156,8 @@ export class PeerCredentials {
    * @internal
    */
   [kOpenPidfd](): Descriptor | null {
+    const { pidfd } = this.#source;
+    if (pidfd !== undefined) return this.#openAnother(pidfd);
     const source = this.#source.descriptor();
     const fd = source < 0 ? source : requireAddon('pidfd').peerPidFd(source);
     if (fd >= 0) return new Descriptor(fd);
@@ -159,6 +169,18 @@ export class PeerCredentials {
           : fd === ESRCH || fd === EINVAL
             ? PROCESS_IS_GONE
             : `getsockopt failed with ${-fd}`;
+    return null;
+  }
+
+  /** Of one that came with data. */
+  #openAnother(pidfd: Descriptor | number): Descriptor | null {
+    if (typeof pidfd === 'number') {
+      this.#reasons.pidfd = reasonAgainst(pidfd);
+      return null;
+    }
+    const copy = pidfd.closed ? -1 : requireAddon('pidfd').duplicate(pidfd.fd);
+    if (copy >= 0) return new Descriptor(copy);
+    this.#reasons.pidfd = pidfd.closed ? 'it was closed or taken before' : reasonAgainst(copy);
     return null;
   }
 
@@ -190,14 +212,20 @@ export class PeerCredentials {
     return this.unmappedGid ? null : groupName(this.gid);
   }
 
-  /** The connection is gone, and the pidfd that nobody took goes with it. @internal */
+  /** Somebody else needs the pidfd, too, and will release it. @internal */
+  [kHold](): void {
+    this.#holders += 1;
+  }
+
+  /** The connection, or a message, is gone, and with the last of them the pidfd that nobody took. @internal */
   [kRelease](): void {
-    this.#pidfd?.close();
+    this.#holders -= 1;
+    if (this.#holders === 0) this.close();
   }
 
   /** Closes the pidfd, if there is one. Of a connection of ours that happens by itself. */
   close(): void {
-    this[kRelease]();
+    this.#pidfd?.close();
   }
 
   [Symbol.dispose](): void {
@@ -209,6 +237,25 @@ function groupsOf(bytes: number): readonly number[] {
   const groups: number[] = [];
   for (let i = 0; i < bytes / answer.BYTES_PER_ELEMENT; ++i) groups.push(answer[i]);
   return Object.freeze(groups);
+}
+
+/** Why none came with data. */
+function reasonAgainst(status: number): string {
+  switch (status) {
+    case 0:
+      return "nobody asked for it: passCredentials is not 'pidfd'";
+    case ENOPROTOOPT:
+      return 'SO_PASSPIDFD needs Linux 6.5';
+    case ENODATA:
+      return 'none came with this';
+    case ESRCH:
+    case EINVAL:
+      return PROCESS_IS_GONE;
+    case EMFILE:
+      return 'this process has no room for another descriptor';
+    default:
+      return `recvmsg brought error ${-status} instead`;
+  }
 }
 
 const PROCESS_IS_GONE = 'the process has exited';

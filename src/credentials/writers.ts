@@ -1,30 +1,39 @@
-/** Writers: who wrote what was received, as the kernel said it of each piece. SO_PASSCRED in unix(7). */
-import { peers } from '../engine/engine';
-import { PEER } from '../engine/records';
-import { PeerCredentials, type PeerSource } from './peer';
-
-/** There is nothing more to ask about a piece. */
-const NOTHING_ELSE: PeerSource = {
-  descriptor: () => -1,
-  without: 'what comes with data are uid, gid and pid alone',
-};
+/** Writers: who wrote what was received, as the kernel said it of each piece. SO_PASSCRED and SO_PASSPIDFD in unix(7). */
+import { Descriptor } from '../descriptor';
+import { engine, peers } from '../engine/engine';
+import { PEER, SAME_WRITER } from '../engine/records';
+import { kRelease, PeerCredentials, type PeerSource } from './peer';
 
 const UNKNOWN = -1;
+
+/** There is nothing more to ask about a piece. */
+function sourceFor(pidfd: number): PeerSource {
+  const source = {
+    descriptor: () => -1,
+    without: 'what comes with data are uid, gid and pid alone',
+  };
+  const claimed = pidfd <= 0 ? pidfd : engine().claimPidfd(pidfd - 1);
+  return { ...source, pidfd: claimed <= 0 ? claimed : new Descriptor(claimed) };
+}
 
 /** Of one connection: the same writer is the same object for as long as nobody else writes. */
 export class Writers {
   private last: PeerCredentials | null = null;
 
-  /** Who is in this row of the table of peers, while the batch of events lasts. */
+  /** Who is in this row of the table of peers, while the batch of events lasts. To be asked once for each. */
   at(row: number): PeerCredentials {
+    if (row === SAME_WRITER && this.last !== null) return this.last;
     const at = row * PEER.width;
-    const pid = row < 0 ? UNKNOWN : peers[at + PEER.pid];
-    const uid = row < 0 ? UNKNOWN : peers[at + PEER.uid];
-    const gid = row < 0 ? UNKNOWN : peers[at + PEER.gid];
-    const { last } = this;
-    const known = last !== null && (last.pid ?? 0) === Math.max(pid, 0);
-    if (known && last.uid === uid >>> 0 && last.gid === gid >>> 0) return last;
-    this.last = new PeerCredentials(pid, uid, gid, NOTHING_ELSE);
+    const [pid, uid, gid, pidfd] =
+      row < 0 ? [UNKNOWN, UNKNOWN, UNKNOWN, 0] : peers.subarray(at, at + PEER.width);
+    this.close();
+    this.last = new PeerCredentials(pid, uid, gid, sourceFor(pidfd));
     return this.last;
+  }
+
+  /** Nobody will write any more. */
+  close(): void {
+    this.last?.[kRelease]();
+    this.last = null;
   }
 }

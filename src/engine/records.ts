@@ -22,7 +22,9 @@ export const SLAB_COUNT = 4;
 export const DESCRIPTOR_CAPACITY = 1024;
 
 /** Columns of the table of peers, which has a row for each that a completion or a message names. */
-export const PEER = { pid: 0, uid: 1, gid: 2, width: 3 } as const;
+export const PEER = { pid: 0, uid: 1, gid: 2, pidfd: 3, width: 4 } as const;
+/** Instead of a row of it: whoever was told last on the same connection. */
+export const SAME_WRITER = -2;
 
 /** Columns of the table of received messages, each `MESSAGE_ROWS` long; the last three only where a flag says so. */
 export const RECEIVED = {

@@ -2,7 +2,7 @@
 import type { Descriptor } from '../descriptor';
 import { claimDescriptors, DescriptorQuota, type DescriptorLimits } from '../descriptor-quota';
 import { closeAll } from '../descriptor-sending';
-import type { PeerCredentials } from '../credentials/peer';
+import { kHold, kRelease, type PeerCredentials } from '../credentials/peer';
 import { Writers } from '../credentials/writers';
 import { CREDENTIALS_CAME, DESCRIPTORS_CAME, DESCRIPTORS_DROPPED } from '../engine/records';
 import { DESCRIPTOR_COUNTS, DESCRIPTOR_PLACES, FLAGS, PEERS, received } from './memory';
@@ -12,6 +12,8 @@ export class Ancillary {
   readonly descriptorCount: number;
   /** More came than its user may have open. */
   dropped = false;
+  /** The sender's pidfd stays open. */
+  private holds: boolean;
 
   constructor(
     /** Those that nobody has taken; closed by `close`. */
@@ -21,13 +23,15 @@ export class Ancillary {
     readonly credentials: PeerCredentials | null = null,
   ) {
     this.descriptorCount = descriptors.length;
+    this.holds = credentials !== null;
+    credentials?.[kHold]();
   }
 
   /** They are the user's from here on, unless these are too many: then there are none, and the connection ends. */
   admit(): void {
     if (this.receiver.admits(this.descriptors)) return;
     this.dropped = true;
-    this.close();
+    closeAll(this.descriptors.splice(0));
   }
 
   /** The same, and they are only the caller's. */
@@ -39,6 +43,13 @@ export class Ancillary {
   /** Closes what nobody has taken. */
   close(): void {
     closeAll(this.descriptors.splice(0));
+    this.told();
+  }
+
+  /** The message was told: what is open of its sender is open because nobody else has sent since. */
+  told(): void {
+    if (this.holds) this.credentials?.[kRelease]();
+    this.holds = false;
   }
 }
 
@@ -87,6 +98,11 @@ export class AncillaryReceiver {
     return false;
   }
 
+  /** The connection is gone. */
+  close(): void {
+    this.writers.close();
+  }
+
   /** The engine has closed what came with one of the messages that it told. */
   refused(status: number): void {
     if (this.failed) return;
@@ -98,8 +114,8 @@ export class AncillaryReceiver {
 /** Closes all that came with the messages from row `first` on: nobody will ever look at it. */
 export function dropAncillary(taken: AncillaryOfBatch, first: number): void {
   taken?.forEach((ancillary, i) => {
+    ancillary?.close();
     if (ancillary === null || ancillary.descriptorCount === 0) return;
-    ancillary.close();
     const row = FLAGS + first + i;
     received[row] = (received[row] & ~DESCRIPTORS_CAME) | DESCRIPTORS_DROPPED;
   });

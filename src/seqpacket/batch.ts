@@ -25,11 +25,17 @@ export class MessageInfo {
   }
 
   /**
-   * Who sent it, with a server's `passCredentials`: uid, gid and pid, which the kernel filled in or has checked. Null without. A message that came
+   * Who sent it, with a server's `passCredentials`: uid, gid and pid, which the kernel filled in or has checked, and a pidfd if it is asked for. Null without. A message that came
    * without them has a foreign, unmapped sender, which no policy matches.
    */
   get credentials(): PeerCredentials | null {
     return this.ancillary?.credentials ?? null;
+  }
+
+  /** @internal It was told, to somebody or nobody. */
+  told(toSomebody: boolean): void {
+    if (toSomebody) this.ancillary?.told();
+    else this.ancillary?.close();
   }
 
   /** It was longer than `maxMessageSize`, and what was behind that is lost. */
@@ -116,8 +122,8 @@ export class MessageBatch implements Iterable<Buffer> {
   /** @internal Closes the descriptors, and notes that they were dropped. */
   dropDescriptors(): void {
     this.ancillary?.forEach((ancillary, index) => {
+      ancillary?.close();
       if (ancillary === null || ancillary.descriptorCount === 0) return;
-      ancillary.close();
       this.flags[index] = ((this.flags[index] ?? 0) & ~DESCRIPTORS_CAME) | DESCRIPTORS_DROPPED;
     });
   }

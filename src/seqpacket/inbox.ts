@@ -7,7 +7,6 @@
  * been told by then is kept.
  */
 import { chunkFrom } from '../engine/chunks';
-import { closeAll } from '../descriptor-sending';
 import { dropAncillary, type AncillaryOfBatch } from './ancillary';
 import { giveArea, giveAreaOf, takeArea } from './areas';
 import { borrowedBatch, MessageInfo, ownedBatch, type MessageBatch } from './batch';
@@ -169,11 +168,10 @@ export class Inbox {
         const row = next++;
         const beside = ancillary === null ? null : ancillary[row - first];
         if (beside !== null && this.owner.listened()) beside.admit();
-        const told = this.owner.tell(
+        this.tell(
           chunkFrom(memory, received[OFFSETS + row], received[LENGTHS + row]),
           new MessageInfo(received[FULL_LENGTHS + row], received[FLAGS + row], beside),
         );
-        if (!told) beside?.close();
       }
     } finally {
       this.telling = false;
@@ -204,11 +202,21 @@ export class Inbox {
         const message = Buffer.from(batch.message(index));
         const info = batch.takeInfo(index, this.owner.listened());
         if (this.told === batch.length) this.shift().release();
-        if (!this.owner.tell(message, info)) closeAll(info.descriptors);
+        this.tell(message, info);
       }
     } finally {
       this.telling = false;
       this.afterTelling();
+    }
+  }
+
+  private tell(message: Buffer, info: MessageInfo): void {
+    // Also if whoever is told throws.
+    let told = true;
+    try {
+      told = this.owner.tell(message, info);
+    } finally {
+      info.told(told);
     }
   }
 

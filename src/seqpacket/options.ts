@@ -55,8 +55,9 @@ export interface ServerOptions extends MessageOptions, GateOptions {
   /**
    * Ask the kernel who sent each message (SO_PASSCRED), which may be another process than the one that connected: `info.credentials`.
    * Default false.
+   * `'pidfd'`: each writer comes with a pidfd as well (SO_PASSPIDFD), where the kernel has them (Linux 6.5).
    */
-  passCredentials?: boolean;
+  passCredentials?: boolean | 'pidfd';
   /** Accepted sockets read nothing until `resume()`. */
   pauseOnConnect?: boolean;
   /** A 'connection' listener that rejects destroys its socket. */

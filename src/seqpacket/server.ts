@@ -16,6 +16,7 @@ import {
   ServerMethods,
   type AcceptedSocket,
 } from '../server/methods';
+import { checkPassing } from '../server/passing';
 import type { ServerListenOptions } from '../server/options';
 import { AcceptedOptions } from './accepted';
 import { MessageConnection } from './connection';
@@ -63,6 +64,7 @@ class MessageServer extends ServerMethods {
     const options = typeof first === 'object' && first !== null ? first : {};
     const listener = typeof first === 'function' ? first : second;
     checkMessageOptions(options);
+    checkPassing(options);
     super(options);
     if (listener !== undefined) {
       if (typeof listener !== 'function') {

@@ -429,6 +429,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     const failed = error !== undefined && error !== null;
     const iterated = this.#inbox.isTaken;
     this.#inbox.abandon(error ?? null);
+    this.#ancillary?.close();
     const close = (): void => {
       this.closed = true;
       this.emit('close', failed);

@@ -12,8 +12,9 @@ export interface ServerOptions extends net.ServerOpts, DescriptorLimits, GateOpt
   /**
    * Ask the kernel who wrote what is received (SO_PASSCRED), which may be another process than the one that connected. Told as the
    * event 'credentials' of accepted sockets, and as `info.credentials` of messages. Reads are shorter and cost more; default false.
+   * `'pidfd'`: each writer comes with a pidfd as well (SO_PASSPIDFD), where the kernel has them (Linux 6.5).
    */
-  passCredentials?: boolean;
+  passCredentials?: boolean | 'pidfd';
   /** Microseconds to look for events before sleeping, while a connection is open. Burns a core; default 0. */
   busyPoll?: number;
 }

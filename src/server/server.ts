@@ -9,6 +9,7 @@ import { checkDescriptorLimits } from '../descriptor-quota';
 import type { Socket } from '../socket/socket';
 import './cluster-worker';
 import { initializeServer, ServerMethods } from './methods';
+import { checkPassing } from './passing';
 import type { ServerListenOptions, ServerOptions } from './options';
 
 export type ConnectionListener = (socket: Socket) => void;
@@ -42,6 +43,7 @@ function construct(this: unknown, first?: unknown, second?: unknown): unknown {
   const options = (typeof first === 'object' && first !== null ? first : {}) as ServerOptions;
   if (options.busyPoll !== undefined) checkBusyPoll('options.busyPoll', options.busyPoll);
   checkDescriptorLimits(options);
+  checkPassing(options);
   const listener = typeof first === 'function' ? first : second;
   Reflect.apply(EventEmitter as unknown as (options: object) => void, this, [options]);
   if (typeof listener === 'function') this.on('connection', listener as ConnectionListener);

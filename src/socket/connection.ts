@@ -46,8 +46,6 @@ export class Connection extends EngineConnection<StreamUser> {
 
   private writeCallback: WriteCallback | null = null;
   private writers: Writers | null = null;
-  /** Of what was told last. */
-  private writer: PeerCredentials | null = null;
   /** What has to wait until the kernel has taken what is pending. */
   private afterBlocked: (() => void) | null = null;
 
@@ -206,11 +204,14 @@ export class Connection extends EngineConnection<StreamUser> {
   }
 
   override onCredentials(peer: number): void {
+    if (this.user === null) return;
     this.writers ??= new Writers();
-    const writer = this.writers.at(peer);
-    if (writer === this.writer || this.user === null) return;
-    this.writer = writer;
-    this.runInAsyncScope(credentials, this.user, writer);
+    this.runInAsyncScope(credentials, this.user, this.writers.at(peer));
+  }
+
+  protected override closed(): void {
+    super.closed();
+    this.writers?.close();
   }
 
   override onDescriptors(place: number, count: number): void {

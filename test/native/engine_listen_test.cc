@@ -89,6 +89,40 @@ TEST("who wrote is told with what was written, also before the accept") {
   CHECK(rig.RunUntil([&] { return rig.TakeReceived(handle) == "early"; }));
 }
 
+TEST("a writer comes with a pidfd once, and what nobody claims is closed") {
+  EngineRig rig;
+  const UnixAddress address = FreshName();
+  const auto listener = rig.engine().Listen(address, {.credentials = true, .pidfds = true});
+  REQUIRE_OK(listener);
+  const Fd client = ConnectTo(address);
+  const int32_t handle = rig.Await(listener.value(), Kind::kAccepted).result;
+  const size_t before = test::OpenDescriptorCount();
+  rig.ReadStart(handle);
+  for (int i = 0; i < 5; ++i) {
+    REQUIRE_OK(posix::Send(client.get(), test::Bytes("x")));
+    CHECK(rig.RunUntil([&] { return rig.TakeReceived(handle) == "x"; }));
+  }
+  CHECK_EQ(rig.Count(handle, Kind::kCredentials), 1u);
+  rig.Settle();
+  CHECK_EQ(test::OpenDescriptorCount(), before);
+
+  CHECK(test::InChild([&] { CHECK_OK(posix::Send(client.get(), test::Bytes("child's"))); }));
+  rig.ForgetLog();
+  const Event told = rig.Await(handle, Kind::kCredentials);
+  const auto row = static_cast<size_t>(told.offset) * engine::kPeerColumns;
+  const int32_t pidfd = rig.peers()[row + 3];
+  // It may have been reaped before it was read of, or the kernel have no pidfds.
+  if (pidfd > 0) {
+    const auto place = static_cast<size_t>(pidfd) - 1;
+    CHECK(rig.engine().ClaimPidFd(place).valid());
+    CHECK(!rig.engine().ClaimPidFd(place).valid());
+  } else {
+    CHECK(pidfd == -ESRCH || pidfd == -EINVAL || pidfd == -ENOPROTOOPT);
+  }
+  rig.Settle();
+  CHECK_EQ(test::OpenDescriptorCount(), before);
+}
+
 TEST("bytes that were sent before the accept are not lost") {
   EngineRig rig;
   const UnixAddress address = FreshName();

@@ -382,6 +382,58 @@ TEST("a truncated credentials message is no credentials") {
   CHECK(!message.ancillary.credentials().has_value());
 }
 
+TEST("a pidfd comes beside credentials and descriptors, and is none of them") {
+  const test::TemporaryDirectory directory;
+  for (const size_t count : {size_t{0}, size_t{1}, size_t{2}, kMaximumDescriptors}) {
+    const std::vector<Fd> files = OpenFiles(directory, count);
+    const auto pair = SocketPair(SocketType::kSeqpacket).value();
+    REQUIRE_OK(SetPassCredentials(pair[1].get(), true));
+    if (!SetPassPidFd(pair[1].get(), true).ok()) {
+      check::Note("this kernel is older than SO_PASSPIDFD");
+      return;
+    }
+    REQUIRE_OK(SendDescriptors(pair[0], "x", files));
+    const size_t before = OpenDescriptorCount();
+    {
+      Message message = ReceiveWith(pair[1], ControlBufferSize(count, true, true));
+      CHECK(!message.received.control_truncated);
+      CHECK_EQ(message.ancillary.descriptors().size(), count);
+      CHECK(message.ancillary.credentials().has_value());
+      const Result<Fd> pidfd = message.ancillary.TakePidFd();
+      REQUIRE_OK(pidfd);
+      CHECK(ProcessOf(pidfd.value().get()) != 0);
+      CHECK_ERROR(message.ancillary.TakePidFd(), ENODATA);
+    }
+    CHECK_EQ(OpenDescriptorCount(), before);
+  }
+}
+
+TEST("the pidfds of one process are of one process, those of two are of two") {
+  const auto pair = SocketPair(SocketType::kSeqpacket).value();
+  REQUIRE_OK(SetPassCredentials(pair[1].get(), true));
+  if (!SetPassPidFd(pair[1].get(), true).ok()) {
+    check::Note("this kernel is older than SO_PASSPIDFD");
+    return;
+  }
+  REQUIRE_OK(Send(pair[0].get(), Bytes("mine")));
+  REQUIRE_OK(Send(pair[0].get(), Bytes("mine")));
+  std::vector<Fd> pidfds;
+  for (int i = 0; i < 2; ++i) {
+    Message message = ReceiveWith(pair[1], ControlBufferSize(0, true, true));
+    auto pidfd = message.ancillary.TakePidFd();
+    REQUIRE_OK(pidfd);
+    pidfds.push_back(std::move(pidfd).value());
+  }
+  CHECK_EQ(ProcessOf(pidfds[0].get()), ProcessOf(pidfds[1].get()));
+  CHECK(test::InChild([&] {
+    CHECK_OK(Send(pair[0].get(), Bytes("a child's")));
+    Message message = ReceiveWith(pair[1], ControlBufferSize(0, true, true));
+    const auto pidfd = message.ancillary.TakePidFd();
+    REQUIRE_OK(pidfd);
+    CHECK(ProcessOf(pidfd.value().get()) != ProcessOf(pidfds[0].get()));
+  }));
+}
+
 TEST("a pidfd that an inherited socket brings with its messages is closed") {
   const auto pair = SocketPair(SocketType::kSeqpacket).value();
   const Status asked = SetIntOption(pair[1].get(), SOL_SOCKET, kPassPidFd, 1);
@@ -392,11 +444,13 @@ TEST("a pidfd that an inherited socket brings with its messages is closed") {
   }
   REQUIRE_OK(Send(pair[0].get(), Bytes("x")));
   const size_t before = OpenDescriptorCount();
-  const Message message = ReceiveWith(pair[1], 256);
-  CHECK_EQ(message.text, "x");
-  CHECK(message.received.control_bytes > 0);
+  {
+    const Message message = ReceiveWith(pair[1], 256);
+    CHECK_EQ(message.text, "x");
+    CHECK(message.received.control_bytes > 0);
+    CHECK(message.ancillary.descriptors().empty());
+  }
   CHECK_EQ(OpenDescriptorCount(), before);
-  CHECK(message.ancillary.descriptors().empty());
 }
 
 TEST("the size of a control buffer is exact") {
@@ -404,6 +458,8 @@ TEST("the size of a control buffer is exact") {
   CHECK_EQ(ControlBufferSize(1, false), CMSG_LEN(4));
   CHECK_EQ(ControlBufferSize(3, false), CMSG_LEN(12));
   CHECK_EQ(ControlBufferSize(0, true), CMSG_LEN(12));
+  CHECK_EQ(ControlBufferSize(0, true, true), CMSG_SPACE(12) + CMSG_LEN(4));
+  CHECK_EQ(ControlBufferSize(3, true, true), CMSG_SPACE(12) + CMSG_SPACE(12) + CMSG_LEN(4));
   CHECK_EQ(ControlBufferSize(253, true), CMSG_SPACE(12) + CMSG_LEN(253 * 4));
 }
 

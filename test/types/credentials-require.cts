@@ -14,7 +14,11 @@ seqpacket.createServer({ passCredentials: true }, (socket) => {
   });
 });
 
-// @ts-expect-error whether it is asked for is a boolean
+net.createServer({ passCredentials: 'pidfd' });
+seqpacket.createServer({ passCredentials: 'pidfd' });
+const writers: boolean = net.features().writerPidfd.available;
+
+// @ts-expect-error whether it is asked for is a boolean, or 'pidfd'
 net.createServer({ passCredentials: 'yes' });
 
-export = { peer, server };
+export = { peer, server, writers };
