@@ -29,8 +29,13 @@ export function planRounds(
   const plan: PlannedCell[] = [];
   const runnable = ({ contenders }: Workload): string[] =>
     contenders.filter((id) => usable.has(id));
+  const workloads = options.workloads.filter(({ id, needs }) => {
+    const reason = needs?.();
+    if (reason !== undefined) notices.push(`${id} did not run: ${reason}`);
+    return reason === undefined;
+  });
   for (let round = 1; round <= options.rounds; round++) {
-    for (const workload of options.workloads) {
+    for (const workload of workloads) {
       const settings = settingsOf(workload, options);
       if (round === 1 && settings.connections < workload.connections) {
         notices.push(
@@ -44,7 +49,7 @@ export function planRounds(
     }
   }
   if (options.inspect) {
-    for (const workload of options.workloads) {
+    for (const workload of workloads) {
       const settings = settingsOf(workload, options);
       for (const contender of runnable(workload)) {
         plan.push({ round: 0, workload, contender, settings, inspection: true });

@@ -4,8 +4,14 @@ import { metricByRound } from './cells.js';
 import type { Contender } from './contenders/contender.js';
 import { contenderById } from './contenders/index.js';
 import type { Results } from './results.js';
-import { summarise, summariseRatios, type ByRound, type Ratio } from './statistics.js';
-import { targets, type Target } from './targets.js';
+import {
+  summarise,
+  summariseRatios,
+  type ByRound,
+  type Ratio,
+  type Summary,
+} from './statistics.js';
+import { limits, targets, type Limit, type Target } from './targets.js';
 import { formatSeconds, formatValue } from './units.js';
 import type { Row, Workload } from './workloads/workload.js';
 
@@ -48,7 +54,12 @@ export function contenderLine(
     contender.title,
     formatValue(value, headline.unit),
     comparisons.map(formatRatio).join('\n'),
-    comparisons.map(formatVerdict).join('\n'),
+    [
+      ...comparisons.map(formatVerdict),
+      ...limits
+        .filter((limit) => limit.row === row.id && limit.contender === id)
+        .map((limit) => formatLimit(limit, summarise(metric(`latency.${limit.latency}`).values()))),
+    ].join('\n'),
     formatNanoseconds(median('latency.p50')),
     formatNanoseconds(median('latency.p99')),
     formatCpu(median('cpuPerOperation'), median('serverCpuPerOperation')),
@@ -91,6 +102,15 @@ function formatVerdict({ atLeast, ratio }: Comparison & { ratio: Ratio }): strin
   if (ratio.median >= atLeast) return `${verdict}, ${colors.green(`${goal} reached`)}`;
   if (ratio.max >= atLeast) return `${verdict}, ${colors.yellow(`${goal} unclear`)}`;
   return `${verdict}, ${colors.red(`${goal} missed`)}`;
+}
+
+/** Whether a latency of its own is short enough, in the median of the rounds or in some of them. */
+function formatLimit({ latency, atMost }: Limit, seen: Summary | undefined): string {
+  const goal = `${latency} under ${formatSeconds(atMost)}`;
+  const limit = atMost * 1e9;
+  if (seen === undefined) return NOTHING;
+  if (seen.median <= limit) return colors.green(`${goal} reached`);
+  return seen.min <= limit ? colors.yellow(`${goal} unclear`) : colors.red(`${goal} missed`);
 }
 
 function formatNanoseconds(value: number | undefined): string {

@@ -9,6 +9,19 @@ export interface Target {
   latency?: 'p50' | 'p99';
 }
 
+/** One that is no comparison: a latency that is not to be longer than this. */
+export interface Limit {
+  row: string;
+  contender: string;
+  latency: 'p50' | 'p99';
+  /** Seconds. */
+  atMost: number;
+}
+
+export const limits: readonly Limit[] = [
+  { row: 'crowd', contender: 'afunix-limits', latency: 'p99', atMost: 0.05 },
+];
+
 /** Against `node:net` on a Unix socket. */
 const AGAINST_NET: readonly [row: string, contender: string, atLeast: number][] = [
   ['echo-1', 'afunix', 1.1],

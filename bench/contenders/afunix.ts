@@ -19,8 +19,10 @@ interface AfunixVariant {
   baselines?: readonly string[];
   /** Instead of the one that afunix takes by itself. */
   engine?: 'epoll';
-  /** What the server does about who connects: looks at all of it, lets them in by a policy, or refuses them. */
-  callers?: 'looks' | 'admits' | 'refuses';
+  /**
+   * What the server does about who connects: looks at all of it, lets them in by a policy, refuses them, or lets in
+   * everybody up to the usual limits for one user. */
+  callers?: 'looks' | 'admits' | 'refuses' | 'limits';
   /** Microseconds to poll before sleeping, at both ends. */
   busyPoll?: number;
   /** The library that the HTTP client connects with; `net` so that only the server differs. */
@@ -98,6 +100,7 @@ function looksAt(onConnection: (connection: Duplex) => void): (connection: Duple
 
 function authorizing({ callers }: AfunixVariant): { authorize?: unknown } {
   if (callers === undefined || callers === 'looks') return {};
+  if (callers === 'limits') return { authorize: () => true };
   const { sameUser, not } = credentialsLibrary();
   return { authorize: callers === 'admits' ? sameUser() : not(sameUser()) };
 }
@@ -138,7 +141,7 @@ export const afunixOnread = afunixContender({
 });
 
 /** Servers that care who connects. */
-export const afunixCallers = (['looks', 'admits', 'refuses'] as const).map((callers) =>
+export const afunixCallers = (['looks', 'admits', 'refuses', 'limits'] as const).map((callers) =>
   afunixContender({
     id: `afunix-${callers}`,
     title: `afunix, ${callers}`,

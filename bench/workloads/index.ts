@@ -1,5 +1,6 @@
 import { callers } from './callers.js';
 import { connectClose } from './connect-close.js';
+import { crowd } from './crowd.js';
 import { echo } from './echo.js';
 import { descriptorPassing } from './descriptor-passing.js';
 import { fanIn } from './fan-in.js';
@@ -29,6 +30,7 @@ export const workloads: readonly Workload[] = [
   messages(4 * KIB),
   connectClose,
   callers,
+  crowd,
   idleMemory,
   idleCpu,
   http,

@@ -6,7 +6,8 @@ import type { Commands, Metrics, Pair, Settings, Watched } from './workload.js';
 export interface SteadyRole {
   /** Proves, before anything is timed, that every byte arrives once, intact and in order. */
   verify?(): Promise<void>;
-  start?(): void;
+  /** The clock does not run before it is over. */
+  start?(): void | Promise<void>;
   sample(): Sample;
   /** Ends the load; gets what the server's `stop` returned, to compare totals. */
   stop?(peer: unknown): unknown;

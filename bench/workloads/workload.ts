@@ -100,6 +100,8 @@ export interface Workload {
   readonly rows: readonly Row[];
   /** Contenders that run it, by id. */
   readonly contenders: readonly string[];
+  /** Why it cannot run here; undefined if it can. */
+  readonly needs?: () => string | undefined;
   /** Connections it would like to have. */
   readonly connections: number;
   readonly load?: Load;
