@@ -42,7 +42,8 @@ TEST("a notification arrives whole, with its descriptors") {
     const auto got = ReceiveMessage(manager.get(), std::span(&part, 1), control, 0);
     REQUIRE_OK(got);
     CHECK_EQ(test::Text(std::span(text).first(got.value().bytes)), "FDSTORE=1");
-    AncillaryReader reader(std::span(control).first(got.value().control_bytes));
+    const std::span<const std::byte> came(control);
+    AncillaryReader reader(came.first(got.value().control_bytes));
     REQUIRE_EQ(reader.descriptors().size(), 2u);
     CHECK(test::SameFile(reader.descriptors()[0].get(), manager.get()));
   }

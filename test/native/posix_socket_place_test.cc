@@ -399,12 +399,13 @@ TEST("a full descriptor table is an error that leaves everything as it was") {
   LeaveBehind(directory / "dead");
   for (size_t left = 0; left < 4; ++left) {
     CHECK(test::InChild([&] {
+      // All of them stay open, so that no more than `left` come free.
       std::vector<Fd> fds;
       for (int i = 0; i < 3; ++i) fds.push_back(Open());
       const auto fillers = test::FillDescriptorTable(64, left);
+      size_t next = 0;
       for (const char* name : {"s", "dead", "fresh"}) {
-        const Fd fd = std::move(fds.back());
-        fds.pop_back();
+        const Fd& fd = fds[next++];
         PlaceTrouble trouble;
         auto place =
             SocketPlace::Take(fd.get(), directory / name, {.stale = Stale::kReplace}, trouble);
