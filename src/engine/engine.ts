@@ -301,20 +301,16 @@ function dispatch(count: number): boolean {
   }
   if (!inBatch) return false;
   ++turn;
-  for (; batchCursor < batchSize; ++batchCursor) {
+  while (batchCursor < batchSize) {
     const row = batchCursor * COMPLETION.width;
     const owner = owners[completions[row]];
     if (owner !== undefined) {
       if (owner.toldIn === turn) return true;
       owner.toldIn = turn;
     }
-    // Whoever throws has had it.
-    try {
-      deliver(row, owner);
-    } catch (error) {
-      ++batchCursor;
-      throw error;
-    }
+    // First, so that whoever throws, or asks for what is untold, has had it.
+    ++batchCursor;
+    deliver(row, owner);
   }
   settleAll();
   inBatch = false;
