@@ -184,7 +184,7 @@ test('features() tells what is there without starting anything', async (t) => {
   const available = '{"available":true}';
   assert.deepEqual(ending.lines, [
     `[${available},${available},${available},true]`,
-    '[0,0,0,0,0,0,0,0]',
+    '[0,0,0,0,0,0,0,0,0]',
     '0',
   ]);
 });
