@@ -65,6 +65,7 @@ function alone(
 /** A message takes a handful of calls, or a millisecond under a sanitizer; polling takes many more, even on a busy machine. */
 const messages = 20;
 const withoutPolling = messages * 40;
+const withPolling = messages * 60;
 
 async function callsOf(
   t: TestContext,
@@ -96,7 +97,7 @@ test('configure({ busyPoll }) makes every socket poll', async (t) => {
     say(cost() - before);
     for (const socket of pair) socket.destroy();
   });
-  assert.ok(calls > 3 * withoutPolling, `${calls} calls`);
+  assert.ok(calls > withPolling, `${calls} calls`);
 });
 
 test('configure({ busyPoll }) works on sockets that are open already, and 0 ends it', async (t) => {
@@ -113,13 +114,13 @@ test('configure({ busyPoll }) works on sockets that are open already, and 0 ends
   });
   const [before = NaN, during = NaN, after = NaN] = lines.map(Number);
   assert.ok(before < withoutPolling, `${before} calls before`);
-  assert.ok(during > 3 * withoutPolling, `${during} calls meanwhile`);
+  assert.ok(during > withPolling, `${during} calls meanwhile`);
   assert.ok(after < withoutPolling, `${after} calls after`);
 });
 
 test('AFUNIX_BUSY_POLL makes every socket poll', async (t) => {
   const calls = await callsOf(t, plain, { env: { AFUNIX_BUSY_POLL: '19000' } });
-  assert.ok(calls > 3 * withoutPolling, `${calls} calls`);
+  assert.ok(calls > withPolling, `${calls} calls`);
 });
 
 test('AFUNIX_BUSY_POLL=0, or nothing, means not to', async (t) => {
@@ -154,7 +155,7 @@ for (const where of ['a socket that connects', 'a server, for what it accepts'])
       { word: where.split(' ').at(-1) ?? '' },
     );
     const [open = NaN, closed = NaN] = lines.map(Number);
-    assert.ok(open > 3 * withoutPolling, `${open} calls while it is open`);
+    assert.ok(open > withPolling, `${open} calls while it is open`);
     assert.ok(closed < withoutPolling, `${closed} calls when it is closed`);
   });
 }
