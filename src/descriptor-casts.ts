@@ -62,7 +62,7 @@ const casts = {
     options: Omit<nodeNet.SocketConstructorOpts, 'fd'> = {},
   ): nodeNet.Socket {
     expectOpen(this, 'toNetSocket');
-    return this.handOverAlone((fd) => new nodeNet.Socket({ ...options, fd }));
+    return this.lend((fd) => new nodeNet.Socket({ ...options, fd }));
   },
   toReadStream(this: Descriptor, options: ReadStreamOptions = {}): fs.ReadStream {
     expectOpen(this, 'toReadStream');

@@ -90,16 +90,22 @@ export class Descriptor {
   }
 
   /**
-   * The same for somebody who closes it when the thread ends: two owners would close it twice, and perhaps another file by then.
+   * The same for a handle of libuv's, which closes it when the thread ends: should it end meanwhile, exactly one of them closes it.
    * @internal
    */
-  handOverAlone<T>(use: (fd: number) => T): T {
-    const fd = this.take();
+  lend<T>(use: (fd: number) => T): T {
+    const addon = requireAddon('Descriptor');
+    const fd = this.#fd;
+    const status = addon.lend(fd);
+    if (status < 0) throw errnoException(status, 'take');
+    this.#forget();
     try {
       return use(fd);
     } catch (error) {
       this.#regain(fd);
       throw error;
+    } finally {
+      if (this.#fd === -1) addon.disown(fd);
     }
   }
 

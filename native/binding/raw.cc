@@ -91,6 +91,11 @@ int64_t Disown(RawState& state, const Arguments& arguments) {
   return state.descriptors.Remove(arguments.Int(0)) ? 0 : -EBADF;
 }
 
+// lend(fd): an owned one, to somebody who closes it with the environment once he has it.
+int64_t Lend(RawState& state, const Arguments& arguments) {
+  return CodeOf(state.descriptors.Lend(arguments.Int(0)));
+}
+
 // closeOwned(fd)
 int64_t CloseOwned(RawState& state, const Arguments& arguments) {
   const int fd = arguments.Int(0);
@@ -432,6 +437,7 @@ bool ExportRaw(napi_env env, napi_value exports) {
   if (Environment* environment = Environment::Of(env)) environment->SetOwned(&state->descriptors);
   return Export(env, exports, "own", WithState<Own>, state) &&
          Export(env, exports, "disown", WithState<Disown>, state) &&
+         Export(env, exports, "lend", WithState<Lend>, state) &&
          Export(env, exports, "closeOwned", WithState<CloseOwned>, state) &&
          Export(env, exports, "rawSocket", WithState<Socket>, state) &&
          Export(env, exports, "rawSocketPair", WithState<SocketPair>, state) &&

@@ -1,6 +1,7 @@
 #include "posix/fd.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace afunix::posix {
@@ -30,6 +31,12 @@ Result<Fd> Duplicate(int fd) {
   const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) return LastError();
   return Fd(copy);
+}
+
+Result<FileIdentity> IdentityOf(int fd) {
+  struct stat status = {};
+  if (::fstat(fd, &status) != 0) return LastError();
+  return FileIdentity{.device = status.st_dev, .inode = status.st_ino};
 }
 
 }  // namespace afunix::posix

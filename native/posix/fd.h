@@ -1,6 +1,8 @@
 // Fd: the one owner of a descriptor.
 #pragma once
 
+#include <sys/types.h>
+
 #include <utility>
 
 #include "posix/result.h"
@@ -40,5 +42,17 @@ class Fd {
 
 // EBADF if `fd` is no descriptor.
 [[nodiscard]] Status CheckOpen(int fd);
+
+// Which socket, pipe or file it is: a descriptor's number may come to be another's, this not while
+// it is open.
+struct FileIdentity {
+  dev_t device;
+  ino_t inode;
+
+  bool operator==(const FileIdentity&) const = default;
+};
+
+// EBADF if `fd` is no descriptor.
+[[nodiscard]] Result<FileIdentity> IdentityOf(int fd);
 
 }  // namespace afunix::posix

@@ -11,6 +11,11 @@ export interface RawBinding {
   own(fd: number): number;
   /** EBADF: it was not owned. */
   disown(fd: number): number;
+  /**
+   * An owned one goes to a handle of libuv's, which is closed with this thread, too: until `own` or `disown` it is closed only if no handle has
+   * closed it by then. EBADF.
+   */
+  lend(fd: number): number;
   closeOwned(fd: number): number;
 
   rawSocket(type: number): number;

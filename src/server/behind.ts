@@ -8,7 +8,7 @@ import { normalizeArguments } from '../arguments';
 import { STREAM } from '../binding';
 import { Descriptor } from '../descriptor';
 import { engine } from '../engine/engine';
-import { listenException } from '../errors';
+import { errnoException, listenException, type SystemError } from '../errors';
 import { cannotGuard } from '../credentials/expectation';
 import { rulesOf } from './gate-options';
 import type { Accepted } from './listener';
@@ -140,12 +140,17 @@ function handleFor(behind: ServerBehind, listening: number): object | number {
   const copy = engine().duplicate(listening);
   if (copy < 0) return copy;
   const descriptor = new Descriptor(copy);
-  const handle = (net as unknown as NetInternals)._createServerHandle(null, 0, -1, descriptor.fd);
-  if (typeof handle === 'number') {
+  let handle: Pipe;
+  try {
+    handle = descriptor.lend((fd) => {
+      const made = (net as unknown as NetInternals)._createServerHandle(null, 0, -1, fd);
+      if (typeof made === 'number') throw errnoException(made, 'listen');
+      return made;
+    });
+  } catch (error) {
     descriptor.close();
-    return handle;
+    return (error as SystemError).errno;
   }
-  descriptor.take();
   const close = handle.close.bind(handle);
   return Object.assign(handle, {
     close(callback?: () => void): void {

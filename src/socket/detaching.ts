@@ -62,11 +62,8 @@ export function toNetSocket(
   options: Omit<nodeNet.SocketConstructorOpts, 'fd'> = {},
 ): nodeNet.Socket {
   const { descriptor, head } = Reflect.apply(detach, this, []);
-  const socket = new nodeNet.Socket({
-    allowHalfOpen: this.allowHalfOpen,
-    ...options,
-    fd: descriptor.take(),
-  });
+  const { allowHalfOpen } = this;
+  const socket = descriptor.lend((fd) => new nodeNet.Socket({ allowHalfOpen, ...options, fd }));
   if (head.length > 0) socket.unshift(head);
   return socket;
 }
@@ -80,12 +77,14 @@ export function becomeNetSocket(socket: SocketMethods): void {
   connection.close(() => undefined);
   socket[kConnection] = null;
   socket.off('end', onReadableEnd);
-  openAsNet(socket, SocketMethods.prototype, {
-    allowHalfOpen,
-    fd: descriptor.take(),
-    // It may be on its way to another process, which shall get the next bytes.
-    manualStart: true,
-  } as nodeNet.SocketConstructorOpts);
+  descriptor.lend((fd) =>
+    openAsNet(socket, SocketMethods.prototype, {
+      allowHalfOpen,
+      fd,
+      // It may be on its way to another process, which shall get the next bytes.
+      manualStart: true,
+    } as nodeNet.SocketConstructorOpts),
+  );
   Object.assign(socket, { server, _server });
   if (head.length > 0) socket.unshift(head);
   if (readableFlowing === true) socket.resume();

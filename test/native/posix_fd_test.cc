@@ -101,6 +101,21 @@ TEST("a duplicate leads to the same open file and is close-on-exec") {
   CHECK_EQ(::fcntl(copy.value().get(), F_GETFD), FD_CLOEXEC);
 }
 
+TEST("a copy is the same file, and another pipe is not") {
+  int ends[2];
+  REQUIRE_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const Fd read_end(ends[0]);
+  const Fd write_end(ends[1]);
+  REQUIRE_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const Fd other_read_end(ends[0]);
+  const Fd other_write_end(ends[1]);
+  const Result<Fd> copy = Duplicate(read_end.get());
+  REQUIRE_OK(copy);
+  CHECK(IdentityOf(copy.value().get()).value() == IdentityOf(read_end.get()).value());
+  CHECK(!(IdentityOf(other_read_end.get()).value() == IdentityOf(read_end.get()).value()));
+  CHECK_ERROR(IdentityOf(-1), EBADF);
+}
+
 TEST("duplicating what is not open is EBADF") { CHECK_ERROR(Duplicate(-1), EBADF); }
 
 TEST("a Result holds a value or an error") {

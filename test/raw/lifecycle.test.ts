@@ -89,6 +89,66 @@ for (const [name, program] of Object.entries(stages)) {
   });
 }
 
+/** Where a cast to a `net.Socket` is when the thread is terminated, which options that are read then can hold it up at. */
+const moments: Readonly<Record<string, string>> = {
+  'before libuv has it': '{ get readable() { stop(); } }',
+  'when libuv has it': '{ onread: { get buffer() { stop(); }, callback() {} } }',
+};
+
+for (const [moment, options] of Object.entries(moments)) {
+  test(`a worker terminated in toNetSocket() ${moment}: it is closed once, and nobody else's`, async (t) => {
+    const descriptors = require.resolve('../helpers/descriptors');
+    const lines = await runLone(
+      t,
+      { raw, options, descriptors, rounds: process.env['AFUNIX_LONG'] === '1' ? 300 : 30 },
+      async ({ require, parameters, say }) => {
+        const fs = require('node:fs') as typeof import('node:fs');
+        const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads');
+        const { leavesNothingOpen } = require(
+          parameters.descriptors,
+        ) as typeof import('../helpers/descriptors');
+        const source = `
+          const { parentPort } = require('node:worker_threads');
+          const { RawSocket } = require(${JSON.stringify(parameters.raw)});
+          const stop = () => { parentPort.postMessage('ready'); for (;;); };
+          const [left, right] = RawSocket.socketpair('stream');
+          left.detach().toNetSocket(${parameters.options});`;
+        const once = (): Promise<void> =>
+          new Promise((resolve, reject) => {
+            const worker = new Worker(source, { eval: true });
+            // Whoever opens files meanwhile gets the number of what is closed, and must not lose it to a second close.
+            const opened: number[] = [];
+            let over = false;
+            const open = (): void => {
+              opened.push(fs.openSync('/proc/self/status', 'r'));
+              if (!over) setImmediate(open);
+            };
+            worker.once('error', reject);
+            worker.once('message', () => {
+              setImmediate(open);
+              void worker.terminate();
+            });
+            worker.once('exit', () => {
+              over = true;
+              setImmediate(() => {
+                try {
+                  for (const fd of opened) fs.fstatSync(fd);
+                  for (const fd of opened) fs.closeSync(fd);
+                  resolve();
+                } catch (error) {
+                  reject(error as Error);
+                }
+              });
+            });
+          });
+        await leavesNothingOpen(once, parameters.rounds);
+        say('done');
+      },
+    );
+    assert.deepEqual(lines, ['done']);
+  });
+}
+
 test('a process ends quietly with sockets, descriptors and waits of every kind', async (t) => {
   await runLone(t, {}, ({ require }) => {
     const { RawSocket, constants } = require('afunix/raw') as typeof import('afunix/raw');
