@@ -1,6 +1,6 @@
 /** Ids: users or groups of a policy, by number or by name. Names are looked up once, beginning when the policy is made. */
-import { checkInteger, wrongType, wrongValue } from '../checks';
-import { groupId, LARGEST_ID, userId } from './names';
+import { wrongValue } from '../checks';
+import { checkIdOrName, groupId, userId } from './names';
 
 /** Milliseconds before a name that there was not is looked up again. */
 const RETRY = 1000;
@@ -17,17 +17,10 @@ export class Ids {
   constructor(kind: 'user' | 'group', given: readonly (number | string)[]) {
     this.#kind = kind;
     if (given.length === 0) throw wrongValue('ids', given, 'must not be empty');
-    for (const [index, id] of given.entries()) {
-      const name = `ids[${index}]`;
-      if (typeof id === 'number') {
-        this.#ids.add(checkInteger(name, id, 0, LARGEST_ID));
-      } else if (typeof id !== 'string') {
-        throw wrongType(name, 'of type number or string', id);
-      } else if (id === '' || id.includes('\0') || /^-?\d+$/.test(id)) {
-        throw wrongValue(name, id, `must be the name of a ${kind}, or a number as such`);
-      } else {
-        this.#names.add(id);
-      }
+    for (const [index, one] of given.entries()) {
+      const id = checkIdOrName(`ids[${index}]`, kind, one);
+      if (typeof id === 'number') this.#ids.add(id);
+      else this.#names.add(id);
     }
     if (this.#names.size > 0) void this.#begin();
   }

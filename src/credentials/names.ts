@@ -1,5 +1,5 @@
 /** Names of users and groups, and back. The user database may be a directory server far away: it is asked on another thread. */
-import { checkInteger, requireAddon, wrongType } from '../checks';
+import { checkInteger, requireAddon, wrongType, wrongValue } from '../checks';
 import { errnoException } from '../errors';
 import { LookUp, type LookUpKind } from './native';
 
@@ -23,6 +23,20 @@ function lookUp(kind: LookUpKind, what: number | string): Promise<string | numbe
 
 export function checkId(name: string, id: unknown): number {
   return checkInteger(name, id, 0, LARGEST_ID);
+}
+
+/** A user or a group as people write it: a number, or a name that has yet to be looked up. */
+export function checkIdOrName(
+  name: string,
+  kind: 'user' | 'group',
+  value: unknown,
+): number | string {
+  if (typeof value === 'number') return checkId(name, value);
+  if (typeof value !== 'string') throw wrongType(name, 'of type number or string', value);
+  if (value === '' || value.includes('\0') || /^-?\d+$/.test(value)) {
+    throw wrongValue(name, value, `must be the name of a ${kind}, or a number as such`);
+  }
+  return value;
 }
 
 function checkName(name: unknown): string {

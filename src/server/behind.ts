@@ -58,6 +58,9 @@ interface NetInternals {
 
 /** Listens, accepts, and lets `face` have all of it. */
 export class ServerBehind extends ServerMethods {
+  /** What has to happen before it is told whether it listens at last; false if then it does not. */
+  whenSettled: ((listens: boolean) => boolean) | null = null;
+
   constructor(
     private readonly face: Face,
     options: ServerOptions,
@@ -84,7 +87,13 @@ export class ServerBehind extends ServerMethods {
 
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     // Whether all connections are gone is for the server in front to say.
-    return event === 'close' ? false : this.face.emit(event, ...args);
+    if (event === 'close') return false;
+    const { whenSettled } = this;
+    if (whenSettled !== null && (event === 'listening' || event === 'error')) {
+      this.whenSettled = null;
+      if (!whenSettled(event === 'listening') && event === 'listening') return true;
+    }
+    return this.face.emit(event, ...args);
   }
 }
 
@@ -119,17 +128,43 @@ export function listenBehind(
   const listener = behind[kListener];
   // Failed: 'error' comes on the next tick.
   if (listener === null) return true;
-  const handle = handleFor(behind, listener.descriptor());
+  if (listener.descriptor() < 0) {
+    face._handle = handleOf(behind);
+    behind.whenSettled = (listens) => {
+      face._handle = null;
+      return listens && putInFront(face, behind);
+    };
+  } else {
+    putInFront(face, behind);
+  }
+  return true;
+}
+
+/** Gives `face` a handle on the listener; false if there cannot be one, which is an error of `face`'s. */
+function putInFront(face: Face, behind: ServerBehind): boolean {
+  const handle = handleFor(behind, behind[kListener]?.descriptor() ?? -1);
   if (typeof handle === 'number') {
     behind.close();
     const error = listenException(handle, behind._pipeName);
-    process.nextTick(() => server.emit('error', error));
-    return true;
+    process.nextTick(() => face.emit('error', error));
+    return false;
   }
   const { _connectionKey } = behind;
   if (_connectionKey !== undefined) face._connectionKey = _connectionKey;
   face._handle = handle;
   return true;
+}
+
+/** The handle of a server that does not listen yet. */
+function handleOf(behind: ServerBehind): object {
+  return {
+    close(callback?: () => void): void {
+      behind.close();
+      if (callback !== undefined) process.nextTick(callback);
+    },
+    ref: () => behind.ref(),
+    unref: () => behind.unref(),
+  };
 }
 
 /**

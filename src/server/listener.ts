@@ -25,6 +25,16 @@ export interface ListenerUser {
   [openGate](context: AsyncResource): Gate | null;
 }
 
+/** What a server listens with. */
+export interface ListeningPoint {
+  setReferenced(referenced: boolean): void;
+  /** Still its own; −1 if there is none yet. */
+  descriptor(): number;
+  close(): void;
+  /** Lets nobody in any more, and closes when whoever waits has been handed on; `finished` is called then. */
+  finish(finished: () => void): void;
+}
+
 /** Those whose files process.exit() would leave, which runs no cleanup hook on the main thread. */
 const closedAtExit = new Set<Listener>();
 
@@ -32,7 +42,7 @@ function closeAll(): void {
   for (const listener of closedAtExit) listener.close();
 }
 
-export class Listener extends AsyncResource implements HandleOwner {
+export class Listener extends AsyncResource implements HandleOwner, ListeningPoint {
   writeOutcome = 0;
   unflushed = 0;
   settling = false;

@@ -16,14 +16,24 @@ import { LISTEN_MODE_IS_WHOLE, ZERO_CONNECTIONS_IS_A_LIMIT } from '../net-versio
 import { Connection } from '../socket/connection';
 import type { SocketMethods } from '../socket/methods';
 import { AcceptedOptions, Socket } from '../socket/socket';
+import { AwaitedListener } from './awaited-listener';
 import { listenFailure } from './failure';
 import { Gate, Tally, type GateUser } from './gate';
 import { DEFAULT_MAX_CONNECTIONS, rulesOf, type Rules } from './gate-options';
-import { connectionFor, Listener, onAccept, onDrop, openGate, type Accepted } from './listener';
+import {
+  connectionFor,
+  Listener,
+  onAccept,
+  onDrop,
+  openGate,
+  type Accepted,
+  type ListeningPoint,
+} from './listener';
 import { countRefusal } from './refusal';
 import type { ServerOptions } from './options';
+import { withOwner } from './owner';
 import { passingOf } from './passing';
-import { openAtPlace, placeOf, refuseOptions, type Place } from './place';
+import { openAtPlace, placeOf, refuseOptions, type AskedPlace, type Place } from './place';
 
 export const kListener = Symbol('listener');
 export const kElsewhere = Symbol('elsewhere');
@@ -31,6 +41,7 @@ export const kSocketType = Symbol('socket type');
 export const kSocketFor = Symbol('socket for');
 /** The server that users know: itself, or the one that it is behind. */
 export const kFace = Symbol('face');
+const kAwait = Symbol('await');
 const kOpened = Symbol('opened');
 const kIsFull = Symbol('is full');
 const kPlace = Symbol('place');
@@ -79,10 +90,10 @@ export class ServerMethods extends EventEmitter {
   declare keepAliveInitialDelay: number;
   declare highWaterMark: number;
   declare maxConnections?: number | null;
-  declare [kListener]: Listener | null;
+  declare [kListener]: ListeningPoint | null;
   declare [kServerOptions]: ServerOptions;
   /** Of the listener that it has or had last. */
-  declare [kPlace]: Place | null;
+  declare [kPlace]: AskedPlace | null;
   /** Listeners that let nobody in any more and whose backlogs are being served. */
   declare [kFinishing]: number;
   declare [kRules]: Rules | null;
@@ -140,7 +151,11 @@ export class ServerMethods extends EventEmitter {
       );
     } else {
       this._pipeName = path;
-      this[kOpened](openListener(this, path, backlog, options), path);
+      const open = (at: Place | null): void =>
+        this[kOpened](openListener(this, path, at, backlog, options), path);
+      const owned = place === null ? null : withOwner(place, path);
+      if (owned instanceof Promise) this[kAwait](owned, open, path);
+      else open(owned);
     }
     return this;
   }
@@ -150,6 +165,20 @@ export class ServerMethods extends EventEmitter {
     if (cluster.isWorker) beforeWorkerListens?.(this[kFace], args, this[kServerOptions]);
     listenAsNet(this, ServerMethods.prototype, this[kServerOptions], this._unref, args);
     return this;
+  }
+
+  /** Until it is known who shall own the file it listens as far as everybody can see, on nothing. */
+  private [kAwait](place: Promise<Place>, open: (at: Place) => void, path: string): void {
+    this[kListener] = new AwaitedListener(place, (found) => {
+      this[kListener] = null;
+      try {
+        if (found instanceof Error) this[kOpened](found, path);
+        else open(found);
+      } catch (error) {
+        // What listen() would have thrown.
+        this[kOpened](error as Error, path);
+      }
+    });
   }
 
   private [kOpened](handle: number | Error, path: string | undefined): void {
@@ -278,7 +307,7 @@ export class ServerMethods extends EventEmitter {
     return this;
   }
 
-  private [kFinish](listener: Listener): void {
+  private [kFinish](listener: ListeningPoint): void {
     this[kFinishing] += 1;
     listener.finish(() => {
       this[kFinishing] -= 1;
@@ -371,12 +400,12 @@ export function belongsToNet(options: LooseOptions, type: SocketType): boolean {
 function openListener(
   server: ServerMethods,
   path: string,
+  place: Place | null,
   backlog: number,
   options: LooseOptions,
 ): number | Error {
   const passing = passingOf(server[kServerOptions]);
   const type = server[kSocketType];
-  const place = server[kPlace];
   if (place !== null) return openAtPlace(path, place, backlog, type, passing);
   let mode = 0;
   if (options['readableAll'] === true) mode |= READABLE_BY_ALL;

@@ -27,10 +27,13 @@ export interface ServerListenOptions extends net.ListenOptions, GateOptions {
    * or `authorize` is given, otherwise as in `net`. Connecting takes write permission.
    */
   mode?: number;
-  /** Who owns the socket file: a number. Giving it away takes root. Default: this process's user. */
-  uid?: number;
-  /** The group of the socket file: a number, of a group that this user is in unless it is root. Default: as bind(2) makes it. */
-  gid?: number;
+  /**
+   * Who owns the socket file: a number, or a name that is looked up on another thread before anything is bound. Giving it away takes root.
+   * Default: this process's user.
+   */
+  uid?: number | string;
+  /** The group of the socket file, the same way; one that this user is in unless it is root. Default: as bind(2) makes it. */
+  gid?: number | string;
   /**
    * What to do about a socket file that is there already: fail with EADDRINUSE (`'error'`, the default), take its place if no socket is
    * bound to it any more (`'probe'`), or take it in one step from a server that may still be running (`'replace'`). Nothing but a socket of

@@ -7,6 +7,7 @@ import { encodeAddress, isAbstract } from '../address';
 import { isPipeName, type LooseOptions } from '../arguments';
 import { STREAM, type SocketType } from '../binding';
 import { checkInteger, outOfRange, wrongType, wrongValue } from '../checks';
+import { checkIdOrName } from '../credentials/names';
 import { engine } from '../engine/engine';
 import { addHint, errnoException, type SystemError } from '../errors';
 import { findUnsafeDirectory } from './directory';
@@ -15,15 +16,18 @@ import { listenFailure } from './failure';
 /** What to do about a socket file that is there already. */
 export type Stale = 'error' | 'probe' | 'replace';
 
-export interface Place {
+export interface Place<Id = number> {
   /** Permission bits of the socket file. */
   readonly mode: number;
   /** −1: as bind(2) makes it. */
-  readonly uid: number;
-  readonly gid: number;
+  readonly uid: Id;
+  readonly gid: Id;
   readonly stale: Stale;
   readonly checkDirectory: boolean;
 }
+
+/** As it was asked for: an owner may be a name, see owner.ts. */
+export type AskedPlace = Place<number | string>;
 
 /** Options that say how the socket file is made. `authorize` says who is let in, and asks for a safe file as well. */
 const ABOUT_THE_FILE = ['mode', 'uid', 'gid', 'stale', 'checkDirectory'] as const;
@@ -33,8 +37,6 @@ const MUST_BE_FOLLOWED = [...ABOUT_THE_FILE, 'authorize', 'maxConnectionsPerUid'
 
 const DEFAULT_MODE = 0o600;
 const MOST_MODE = 0o777;
-/** 2³² − 1 is the kernel's "leave it as it is". */
-const MOST_ID = 0xffff_fffe;
 const KEEP = -1;
 const READABLE_BY_ALL = 0o444;
 const WRITABLE_BY_ALL = 0o222;
@@ -70,7 +72,7 @@ export function refuseOptions(options: LooseOptions, why: string): void {
  * What `options` ask for, or null if they ask for nothing that `net` has not. Throws ERR_INVALID_ARG_VALUE where they cannot be
  * followed, ERR_INVALID_ARG_TYPE and ERR_OUT_OF_RANGE for values that are none.
  */
-export function placeOf(options: LooseOptions, type: SocketType): Place | null {
+export function placeOf(options: LooseOptions, type: SocketType): AskedPlace | null {
   if (given(options, MUST_BE_FOLLOWED).length === 0) return null;
   if (cluster.isWorker && options['exclusive'] !== true && type === STREAM) {
     refuseOptions(
@@ -86,8 +88,8 @@ export function placeOf(options: LooseOptions, type: SocketType): Place | null {
   if (fd !== undefined || !isPipeName(path) || path === '' || isAbstract(path)) return null;
   return {
     mode: modeOf(options),
-    uid: idOf('uid', options['uid']),
-    gid: idOf('gid', options['gid']),
+    uid: idOf('uid', 'user', options['uid']),
+    gid: idOf('gid', 'group', options['gid']),
     stale: staleOf(options['stale']),
     checkDirectory: flagOf(options['checkDirectory']),
   };
@@ -137,12 +139,8 @@ function modeOf(options: LooseOptions): number {
   return checkInteger('options.mode', mode, 0, MOST_MODE);
 }
 
-function idOf(name: string, value: unknown): number {
-  if (value === undefined) return KEEP;
-  if (typeof value === 'string') {
-    throw wrongType(`options.${name}`, 'of type number, not a name', value);
-  }
-  return checkInteger(`options.${name}`, value, 0, MOST_ID);
+function idOf(name: string, kind: 'user' | 'group', value: unknown): number | string {
+  return value === undefined ? KEEP : checkIdOrName(`options.${name}`, kind, value);
 }
 
 function staleOf(value: unknown): Stale {

@@ -33,7 +33,7 @@ const interval: number | undefined = dog?.interval;
 
 net
   .createServer()
-  .listen({ path: '/x', mode: 0o660, uid: 1, gid: 2, stale: 'probe', checkDirectory: true });
+  .listen({ path: '/x', mode: 0o660, uid: 1, gid: 'adm', stale: 'probe', checkDirectory: true });
 seqpacket.createServer().listen({ path: '/x', mode: 0o660, stale: 'replace' });
 // @ts-expect-error a mode is a number
 seqpacket.createServer().listen({ path: '/x', mode: '0660' });
