@@ -192,8 +192,8 @@ void ReadinessEngine::RunDeadlines() {
     if (endpoint->kind != Endpoint::Kind::kListener) {
       auto& socket = static_cast<Connection&>(*endpoint);
       Attempt(socket, now);
-      if (socket.HasPending()) {
-        // It waited for the kernel to have memory again.
+      if (!socket.connecting && socket.HasPending()) {
+        // It waited for a connection, or for the kernel to have memory again.
         socket.writable = true;
         Enqueue(socket);
       }

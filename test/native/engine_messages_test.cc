@@ -183,6 +183,9 @@ TEST("messages that are sent before the connection is made go out once it is") {
           .value();
   CHECK_EQ(rig.SendMessages(handle, {"early", "bird"}), kPending);
   CHECK_EQ(rig.SendMessagePayload(handle, {"late", "r"}), kPending);
+  // Tried again and again in vain meanwhile.
+  for (int i = 0; i < 5; ++i) rig.Round(5);
+  CHECK(rig.log().empty());
   const Fd accepted = posix::Accept(listening.fd.get()).value();
   CHECK_EQ(rig.Await(handle, Kind::kConnected).result, 0);
   const Fd peer = posix::Accept(listening.fd.get()).value();
