@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { ReadableStream, WritableStream } from 'node:stream/web';
-import { checkDescriptors, duplicateAll, type DescriptorLike } from '../descriptor-sending';
+import type { DescriptorLike } from '../descriptor-sending';
 import type { PeerCredentials } from '../credentials/peer';
 import { engine } from '../engine/engine';
 import { MESSAGE_BUDGET } from '../engine/records';
@@ -25,7 +25,8 @@ import {
 import { Inbox, type BatchMemory } from './inbox';
 import { startMessages } from './memory';
 import { checkMessageOptions, type SocketConnectOptions, type SocketOptions } from './options';
-import { byteLengthOf, bytesOf, checkCallback, refusal, type Message } from './outgoing';
+import { Outbox } from './outbox';
+import type { Message } from './outgoing';
 import { RingSink } from './ring';
 import { messageDuplex, messageWebStreams } from './streams';
 
@@ -61,13 +62,12 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   #last: MessageConnection | null = null;
   readonly #options: SocketOptions;
   readonly #inbox: Inbox;
+  readonly #outbox: Outbox;
   /** Only where something beside the bytes is wanted. */
   readonly #ancillary: AncillaryReceiver | null;
   readonly #gone: (() => void) | null;
   #address: string | undefined;
-  #longest = 0;
   #referenced = true;
-  #sendFailure: Error | null = null;
   /** What sending failed with before the connection was told to be one. */
   #failedEarly = 0;
   #idle: IdleTimer | null = null;
@@ -95,6 +95,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
       readInto: (area) => this.#connection?.readInto(area),
       over: (error) => this.#onOver(error),
     });
+    this.#outbox = new Outbox(this, () => this.#active());
     const fail = (error: Error): void => this.#inbox.finish(error);
     const more = options.maxDescriptors || accepted?.passCredentials;
     this.#ancillary = more ? new AncillaryReceiver(options, fail) : null;
@@ -130,6 +131,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
 
   #attach(connection: MessageConnection): void {
     this.#connection = connection;
+    this.#outbox.connection = connection;
     connection.serve(this);
     const { maxMessageSize, batchSize, sendBufferSize, recvBufferSize, busyPoll } = this.#options;
     const longest = engine().setMessageLimits(
@@ -143,7 +145,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
       this.destroy(errnoException(longest, 'setsockopt'));
       return;
     }
-    this.#longest = longest;
+    this.#outbox.longest = longest;
     if (this.#options.maxDescriptors) connection.setMaxDescriptors(this.#options.maxDescriptors);
     if (busyPoll !== undefined) connection.setBusyPoll(busyPoll);
     if (!this.#referenced) connection.setReferenced(false);
@@ -209,7 +211,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
    */
   receiveInto(ring: SharedArrayBuffer): this {
     this.#claim('receiveInto()');
-    const { maxMessageSize = this.#longest, batchSize = MESSAGE_BUDGET } = this.#options;
+    const { maxMessageSize = this.#outbox.longest, batchSize = MESSAGE_BUDGET } = this.#options;
     const roomAgain = (): void => this.#inbox.poured();
     this.#inbox.pour(new RingSink(ring, maxMessageSize, batchSize, roomAgain));
     return this;
@@ -251,7 +253,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
 
   [onReadError](status: number): void {
     this.#active();
-    this.#inbox.finish(this.#sendFailure ?? errnoException(status, 'read'));
+    this.#inbox.finish(this.#outbox.failure ?? errnoException(status, 'read'));
   }
 
   /** Whoever reads has everything that came before the end. */
@@ -275,16 +277,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
    * told to the callback or, if there is none, thrown; nothing else happens.
    */
   send(message: Message, callback?: SendCallback): boolean {
-    checkCallback(callback);
-    const bytes = bytesOf(message, -1);
-    const connection = this.#sendable(callback);
-    if (connection === null) return false;
-    const size = byteLengthOf(bytes);
-    if (isRefused(refusal(bytes, size, this.#longest, -1), callback)) return !connection.needsDrain;
-    this.#idle?.refresh();
-    if (typeof bytes === 'string') connection.sendText(bytes, size, callback ?? null);
-    else connection.send(bytes, callback ?? null);
-    return this.#hasRoom(connection);
+    return this.#outbox.send(message, callback);
   }
 
   /**
@@ -296,21 +289,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     message: Message,
     callback?: SendCallback,
   ): boolean {
-    checkCallback(callback);
-    checkDescriptors(descriptors);
-    const bytes = bytesOf(message, -1);
-    const connection = this.#sendable(callback);
-    if (connection === null) return false;
-    const size = byteLengthOf(bytes);
-    if (isRefused(refusal(bytes, size, this.#longest, -1), callback)) return !connection.needsDrain;
-    const load = duplicateAll(descriptors);
-    this.#idle?.refresh();
-    connection.sendLaden(
-      typeof bytes === 'string' ? Buffer.from(bytes) : bytes,
-      load,
-      callback ?? null,
-    );
-    return this.#hasRoom(connection);
+    return this.#outbox.sendDescriptors(descriptors, message, callback);
   }
 
   /**
@@ -318,60 +297,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
    * is, and the error's `index` says which it was. The rest is as with `send`.
    */
   sendBatch(messages: Iterable<Message>, callback?: SendCallback): boolean {
-    checkCallback(callback);
-    const all: (Uint8Array | string)[] = [];
-    const sizes: number[] = [];
-    for (const message of messages) {
-      const bytes = bytesOf(message, all.length);
-      all.push(bytes);
-      sizes.push(byteLengthOf(bytes));
-    }
-    const connection = this.#sendable(callback);
-    if (connection === null) return false;
-    for (let i = 0; i < all.length; ++i) {
-      const refused = isRefused(refusal(all[i], sizes[i], this.#longest, i), callback);
-      if (refused) return !connection.needsDrain;
-    }
-    this.#idle?.refresh();
-    const last = all.length - 1;
-    for (let i = 0; i <= last; ++i) {
-      const bytes = all[i];
-      const told = i === last ? (callback ?? null) : null;
-      if (typeof bytes === 'string') connection.sendText(bytes, sizes[i], told);
-      else connection.send(bytes, told);
-    }
-    if (last < 0 && callback !== undefined) process.nextTick(callback, null);
-    return this.#hasRoom(connection);
-  }
-
-  #hasRoom(connection: MessageConnection): boolean {
-    if (connection.queued < this.writableHighWaterMark) return !connection.needsDrain;
-    connection.needsDrain = true;
-    return false;
-  }
-
-  /** The connection, if it can be sent on; otherwise what `stream.Writable` would do happens. */
-  #sendable(callback: SendCallback | undefined): MessageConnection | null {
-    const connection = this.#connection;
-    let error: Error;
-    let fatal = false;
-    if (connection === null) {
-      error = codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed');
-      // One that was never connected is misused; one that is gone is only late.
-      if (!this.destroyed && callback === undefined) throw error;
-    } else if (this.#sendFailure !== null) {
-      error = this.#sendFailure;
-    } else if (this.writableEnded) {
-      fatal = true;
-      error = this.readableEnded
-        ? codedError(Error, 'EPIPE', 'This socket has been ended by the other party')
-        : codedError(Error, 'ERR_STREAM_WRITE_AFTER_END', 'send after end');
-    } else {
-      return connection;
-    }
-    if (callback !== undefined) process.nextTick(callback, error);
-    if (fatal) this.destroy(error);
-    return null;
+    return this.#outbox.sendBatch(messages, callback);
   }
 
   [onDrained](): void {
@@ -386,8 +312,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
       return;
     }
     const error = errnoException(status, 'send');
-    this.#sendFailure = error;
-    this.#connection?.abandon(error);
+    this.#outbox.fail(error);
     // Whoever reads gets what came before it first.
     if (!this.#inbox.attended || this.readableEnded) this.destroy(error);
     else this.#inbox.endsWith(error);
@@ -410,7 +335,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   #finish(): void {
     this.#connection?.shutdown(() => {
       // A peer that is gone already makes it fail; this direction is over all the same.
-      if (this.#sendFailure !== null) return;
+      if (this.#outbox.failure !== null) return;
       this.writableFinished = true;
       if (this.readableEnded) process.nextTick(destroySocket, this);
       this.emit('finish');
@@ -447,6 +372,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
       connection.abandon(error ?? codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed'));
       connection.close(close);
       this.#connection = null;
+      this.#outbox.connection = null;
       this.#last = connection;
     }
     this.#gone?.();
@@ -519,7 +445,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
 
   /** The longest message that can be sent; 0 before there is a connection. */
   get maxMessageSize(): number {
-    return this.#longest;
+    return this.#outbox.longest;
   }
 
   /**
@@ -580,14 +506,6 @@ for (const name of ['on', 'addListener', 'prependListener'] as const) {
     writable: true,
     configurable: true,
   });
-}
-
-/** Whether a message is not sent, for this reason: the callback, or who called, is told. */
-function isRefused(refused: Error | null, callback: SendCallback | undefined): boolean {
-  if (refused === null) return false;
-  if (callback === undefined) throw refused;
-  process.nextTick(callback, refused);
-  return true;
 }
 
 function destroySocket(socket: Socket): void {
