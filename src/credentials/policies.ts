@@ -93,20 +93,35 @@ function knownGroups(peer: PeerCredentials): readonly number[] {
   return groups.every(isKnownGid) ? groups : groups.filter(isKnownGid);
 }
 
-/** The security label is one of these, byte by byte. */
+/** The security label is one of these, byte by byte; a NUL at the end, which some security modules have, does not count. */
 export function label(...labels: (string | Uint8Array)[]): Policy {
   if (labels.length === 0) throw wrongValue('labels', labels, 'must not be empty');
-  const wanted = labels.map((one, index) => {
-    if (typeof one === 'string') return Buffer.from(one, 'latin1');
-    if (one instanceof Uint8Array) return Buffer.from(one);
-    throw wrongType(`labels[${index}]`, 'of type string or an instance of Uint8Array', one);
-  });
+  const wanted = labels.map((one, index) => checkLabel(`labels[${index}]`, one));
   return aboutKnown(`label(${listed(wanted)})`, ({ labelBytes, reasons }) => {
-    if (labelBytes === null) return unknown(reasons.label ?? 'there is no label');
+    if (labelBytes === null || labelBytes.length === 0) {
+      return unknown(reasons.label ?? 'the label is empty');
+    }
     return wanted.some((one) => one.equals(labelBytes))
       ? YES
       : no(`the label '${labelBytes.toString('latin1')}' is none of those`);
   });
+}
+
+function checkLabel(name: string, given: string | Uint8Array): Buffer {
+  if (typeof given !== 'string' && !(given instanceof Uint8Array)) {
+    throw wrongType(name, 'of type string or an instance of Uint8Array', given);
+  }
+  const bytes = typeof given === 'string' ? Buffer.from(given, 'latin1') : Buffer.from(given);
+  if (typeof given === 'string' && bytes.toString('latin1') !== given) {
+    throw wrongValue(
+      name,
+      given,
+      'has characters that are no bytes (each stands for one): give the bytes of the label',
+    );
+  }
+  const length = bytes.at(-1) === 0 ? bytes.length - 1 : bytes.length;
+  if (length === 0) throw wrongValue(name, given, 'must not be empty');
+  return bytes.subarray(0, length);
 }
 
 /**

@@ -12,6 +12,7 @@ export type PeerCredentialsSource =
   | { readonly peerCredentials: PeerCredentials | null | undefined }
   | NodeJS.EventEmitter;
 
+const EBADF = -9;
 const ENOTCONN = -107;
 const LISTENING = 0x100;
 /** SO_COOKIE: a number that no other socket of this boot has. Linux 4.12. */
@@ -51,7 +52,10 @@ export function peerCredentials(socketOrFd: PeerCredentialsSource): PeerCredenti
     if (known === null) throw errnoException(ENOTCONN, 'getsockopt');
   }
   const owner = ownerOf(socketOrFd);
-  const fd = checkDescriptor('socketOrFd.fd', owner());
+  const number = owner();
+  // Closed: there is nothing wrong with what was given, only with when.
+  if (typeof socketOrFd === 'object' && number === -1) throw errnoException(EBADF, 'getsockopt');
+  const fd = checkDescriptor('socketOrFd', number);
   const kind = addon.describe(fd);
   if (kind < 0) throw errnoException(kind, 'getsockopt');
   // What it says of a listener is who listens.

@@ -198,6 +198,71 @@ describe('peerCredentials()', () => {
     assert.throws(() => peerCredentials({} as never), { code: 'ERR_INVALID_ARG_TYPE' });
   });
 
+  test('of what is no connected Unix socket it says what that is', needs(withoutPython()), () => {
+    // A process that finds all of these open.
+    const program = `
+import os, socket, sys
+near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); bound.bind('')
+sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); sender.connect(bound.getsockname())
+things = [os.open('/dev/null', os.O_RDONLY), os.open('/', os.O_RDONLY), os.pipe()[0], os.eventfd(0),
+    socket.socket(socket.AF_INET).detach(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM).detach(),
+    bound.fileno(), sender.fileno(), near.fileno()]
+for fd in things: os.set_inheritable(fd, True)
+os.execv(sys.argv[1], [sys.argv[1], '-e', sys.argv[2], *map(str, things)])`;
+    const script = `
+const { peerCredentials } = require(${JSON.stringify(require.resolve('afunix/credentials'))});
+for (const fd of process.argv.slice(1)) {
+  try { console.log(peerCredentials(Number(fd)).pid === process.pid); }
+  catch ({ code, syscall }) { console.log(code, syscall); }
+}`;
+    const { stdout, stderr } = spawnSync(
+      '/usr/bin/python3',
+      ['-c', program, process.execPath, script],
+      { encoding: 'utf8' },
+    );
+    assert.deepEqual(
+      [stdout.trim().split('\n'), stderr],
+      [
+        [
+          ...Array<string>(4).fill('ENOTSOCK getsockopt'),
+          ...Array<string>(2).fill('EAFNOSUPPORT getsockopt'),
+          // Of a datagram socket the kernel notes only who made the pair.
+          ...Array<string>(2).fill('ENOTCONN getsockopt'),
+          'true',
+        ],
+        '',
+      ],
+    );
+  });
+
+  test('of what is closed, or no number of a descriptor', async () => {
+    for (const wrong of [-1, NaN, 0.5, Infinity, 2 ** 31]) {
+      assert.throws(() => peerCredentials(wrong), { code: 'ERR_OUT_OF_RANGE' }, String(wrong));
+      assert.throws(() => peerCredentials({ fd: wrong === -1 ? -2 : wrong }), {
+        code: 'ERR_OUT_OF_RANGE',
+      });
+    }
+    for (const wrong of [undefined, true, 3n, Symbol('3'), () => 3]) {
+      assert.throws(() => peerCredentials(wrong as never), { code: 'ERR_INVALID_ARG_TYPE' });
+    }
+    const [raw, other] = RawSocket.socketpair('stream');
+    const descriptor = other.detach();
+    raw.close();
+    descriptor.close();
+    for (const closed of [raw, descriptor]) {
+      assert.throws(() => peerCredentials(closed), { code: 'EBADF', syscall: 'getsockopt' });
+    }
+    const sockets = net.socketpair();
+    const messages = seqpacket.socketpair();
+    for (const socket of [...sockets, ...messages]) {
+      socket.destroy();
+      assert.throws(() => peerCredentials(socket), { code: 'ENOTCONN' });
+      await happens(socket, 'close');
+      assert.throws(() => peerCredentials(socket), { code: 'ENOTCONN' });
+    }
+  });
+
   test('refuses TCP, whose kernel answer would be nobody', async (t) => {
     const server = nodeNet.createServer().listen(0, '127.0.0.1');
     t.after(() => server.close());

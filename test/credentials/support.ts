@@ -114,6 +114,31 @@ export function connect(t: TestContext, kind: Kind, path: string): Socket {
   return socket;
 }
 
+/** Connects and is let in, one after the other; how many came in, and how many others of this user's were refused meanwhile. */
+export async function visit(
+  t: TestContext,
+  guarded: Guarded,
+  times: number,
+): Promise<{ connections: number; refusals: number }> {
+  const us = process.geteuid?.();
+  let connections = 0;
+  for (let i = 0; i < times; i += 1) {
+    const came = new Promise<void>((resolve) => {
+      const look = (socket: Socket): void => {
+        if (socket.peerCredentials?.uid !== us) return;
+        guarded.server.off('connection', look);
+        connections += 1;
+        socket.destroy();
+        resolve();
+      };
+      guarded.server.on('connection', look);
+    });
+    const client = connect(t, 'stream', guarded.path);
+    await Promise.all([came, gone(client)]);
+  }
+  return { connections, refusals: guarded.refused.filter(({ peer }) => peer.uid === us).length };
+}
+
 /** Resolves when it is closed, whatever with. */
 export async function gone(socket: Socket): Promise<void> {
   if (socket.closed) return;

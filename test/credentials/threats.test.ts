@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chownSync, readdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { describe, test } from 'node:test';
 import net, { type Socket } from 'afunix';
@@ -18,6 +19,7 @@ import {
   sharedPath,
   start,
   startClient,
+  visit,
   withoutNamespaces,
   withoutPython,
   withoutRoot,
@@ -100,13 +102,32 @@ print('got', c.recv(100), flush=True)
     );
 
     test(
+      'T4: another network namespace has other abstract names, and the same paths',
+      needs(withoutPython(), withoutNamespaces('--net')),
+      async (t) => {
+        const name = `\0afunix-t4-net-${process.pid}-${kind}`;
+        const abstract = await serve(t, kind, { path: name });
+        const outside = startClient(t, kind, name, { unshare: ['--net'] });
+        assert.equal(await outside.line(), `failed ${constants.errno.ECONNREFUSED}`);
+        assert.deepEqual(abstract.sockets, []);
+
+        const guarded = await serve(t, kind, { authorize: sameUser() });
+        const inside = startClient(t, kind, guarded.path, { unshare: ['--net'] });
+        const { peerCredentials: peer } = await guarded.connection();
+        assert.equal(await inside.line(), `connected ${peer?.pid}`);
+        assert.equal(peer?.uid, us);
+      },
+    );
+
+    test(
       'T5: the name that a client has chosen says nothing about who it is',
       needs(withoutPython()),
       async (t) => {
-        const names = [';uid=0;', 'a\nuid=0\n', 'x'.repeat(60), '\xff;uid=0'];
+        const names = [';uid=0;', 'a\nuid=0\n', ';uid=0'.padEnd(107, 'x'), '\xff;uid=0'];
         for (const name of names) {
           const guarded = await serve(t, kind, { authorize: sameUser() });
-          const bound = Buffer.concat([Buffer.from(`${guarded.path}${name}`, 'latin1')]);
+          // As long as a name can be, at most.
+          const bound = Buffer.from(`${guarded.path}${name}`, 'latin1').subarray(0, 107);
           const client = startClient(t, kind, guarded.path, {}, bound);
           const socket = await guarded.connection();
           assert.equal(socket.peerCredentials?.uid, us, JSON.stringify(name));
@@ -256,13 +277,13 @@ test(
   "T8: one user's flood is held at its cap exactly, and another user gets in",
   asSomebodyElse,
   async (t) => {
-    const cap = 300;
+    const cap = long ? 1024 : 300;
     const guarded = await serve(t, 'stream', {
       authorize: uid(us, NOBODY),
       maxConnectionsPerUid: cap,
       backlog: 4096,
     });
-    const wanted = 1000;
+    const wanted = long ? 5000 : 1000;
     const flood = start(
       t,
       [
@@ -270,7 +291,7 @@ test(
         '-c',
         `
 import resource, socket, sys
-resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+resource.setrlimit(resource.RLIMIT_NOFILE, (8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 kept = []
 for i in range(int(sys.argv[2])):
     s = socket.socket(socket.AF_UNIX)
@@ -284,11 +305,16 @@ sys.stdin.read()
       ],
       { uid: NOBODY },
     );
+    // While it pours in, somebody else comes again and again, and is let in each time.
+    const { connections, refusals } = await visit(t, guarded, 200);
+    assert.deepEqual([connections, refusals], [200, 0]);
     assert.equal(await flood.line(), 'connected');
-    while (guarded.sockets.length + guarded.refused.length < wanted) {
+    const theirs = (): Socket[] =>
+      guarded.sockets.filter(({ peerCredentials: peer }) => peer?.uid === NOBODY);
+    while (theirs().length + guarded.refused.length < wanted) {
       await new Promise((resolve) => setImmediate(resolve));
     }
-    assert.equal(guarded.sockets.length, cap);
+    assert.equal(theirs().length, cap);
     assert.equal(guarded.refused.length, wanted - cap);
     for (const { peer, refusal } of guarded.refused) {
       assert.equal(peer.uid, NOBODY);
@@ -299,9 +325,7 @@ sys.stdin.read()
     assert.equal(socket.peerCredentials?.uid, us);
     assert.equal(ours.destroyed, false);
     // All of theirs gone: their places are free again.
-    const left = Promise.all(
-      guarded.sockets.filter((one) => one !== socket).map((one) => gone(one)),
-    );
+    const left = Promise.all(theirs().map((one) => gone(one)));
     await flood.end();
     await left;
     const again = startClient(t, 'stream', guarded.path, { uid: NOBODY });
