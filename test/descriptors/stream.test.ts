@@ -9,6 +9,14 @@ import { Descriptor } from 'afunix/raw';
 import { attempt } from '../helpers/attempt';
 import { grown, leavesNothingOpen, takeCensus } from '../helpers/descriptors';
 import { collectGarbage } from '../helpers/collect-garbage';
+import {
+  contentOf,
+  NO_DESCRIPTORS,
+  open,
+  saidWithFewDescriptors,
+  saidWithGarbageCollector,
+  send,
+} from '../helpers/passed-descriptors';
 import { freshPath } from '../helpers/socket-paths';
 
 const long = process.env['AFUNIX_LONG'] === '1';
@@ -24,35 +32,12 @@ function pair(t: TestContext, options: SocketOptions = { maxDescriptors: 8 }): [
   return sockets;
 }
 
-/** A file with that text, open for reading. */
-function open(t: TestContext, text: string): number {
-  const file = freshPath(t);
-  fs.writeFileSync(file, text);
-  const fd = fs.openSync(file, 'r');
-  t.after(() => fs.closeSync(fd));
-  return fd;
-}
-
-/** What is behind a descriptor, which is closed. */
-function contentOf(descriptor: Descriptor): string {
-  const buffer = Buffer.alloc(100);
-  const length = fs.readSync(descriptor.fd, buffer, 0, buffer.length, 0);
-  descriptor.close();
-  return buffer.toString('utf8', 0, length);
-}
-
 async function arrival(socket: Socket): Promise<Arrival> {
   const [descriptors, info] = (await once(socket, 'descriptors')) as [
     Descriptor[],
     DescriptorsInfo,
   ];
   return { descriptors, info };
-}
-
-function send(socket: Socket, fds: readonly number[], bytes: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.sendDescriptors(fds, bytes, (error) => (error ? reject(error) : resolve()));
-  });
 }
 
 /** Everything that happens on the socket, in order. */
@@ -309,32 +294,10 @@ test('no room for them in this process: EMFILE after the data, with a hint, and 
       fs.closeSync(fill.pop());
     });
   `;
-  const child = spawn('sh', [
-    '-c',
-    'ulimit -n 64 && exec "$@"',
-    'sh',
-    process.execPath,
-    '-e',
-    program,
-  ]);
-  let output = '';
-  child.stdout.on('data', (text: Buffer) => (output += text.toString()));
-  child.stderr.pipe(process.stderr);
-  await once(child, 'close');
-  assert.match(output, /^data EMFILE .*no room/);
+  assert.match(await saidWithFewDescriptors(program), /^data EMFILE .*no room/);
 });
 
-for (const [what, given, code] of [
-  ['no array', 5, 'ERR_INVALID_ARG_TYPE'],
-  ['none', [], 'ERR_INVALID_ARG_VALUE'],
-  ['254', Array<number>(254).fill(0), 'ERR_INVALID_ARG_VALUE'],
-  ['a negative number', [-1], 'ERR_OUT_OF_RANGE'],
-  ['a fraction', [0.5], 'ERR_OUT_OF_RANGE'],
-  ['NaN', [NaN], 'ERR_OUT_OF_RANGE'],
-  ['text', ['0'], 'ERR_INVALID_ARG_TYPE'],
-  ['null', [null], 'ERR_INVALID_ARG_TYPE'],
-  ['one that is not open', [0, 9999], 'EBADF'],
-] as const) {
+for (const [what, given, code] of NO_DESCRIPTORS) {
   test(`${what} for descriptors is ${code} at once, and nothing is sent or left open`, async (t) => {
     const [one, other] = pair(t);
     const before = takeCensus();
@@ -417,12 +380,7 @@ test('received ones that a listener throws away, or throws over, are closed with
       }, 100);
     }, 50));
   `;
-  const child = spawn(process.execPath, ['--expose-gc', '-e', program]);
-  let output = '';
-  child.stdout.on('data', (text: Buffer) => (output += text.toString()));
-  child.stderr.resume();
-  await once(child, 'close');
-  assert.equal(output.trim(), 'all closed');
+  assert.equal(await saidWithGarbageCollector(program), 'all closed');
 });
 
 test(`${long ? '100,000' : '5,000'} passed, and not one is left open`, async (t) => {

@@ -100,7 +100,7 @@ for (const [moment, options] of Object.entries(moments)) {
     const descriptors = require.resolve('../helpers/descriptors');
     const lines = await runLone(
       t,
-      { raw, options, descriptors, rounds: process.env['AFUNIX_LONG'] === '1' ? 300 : 30 },
+      { raw, options, descriptors, rounds: process.env['AFUNIX_LONG'] === '1' ? 300 : 15 },
       async ({ require, parameters, say }) => {
         const fs = require('node:fs') as typeof import('node:fs');
         const { Worker } = require('node:worker_threads') as typeof import('node:worker_threads');
@@ -136,7 +136,7 @@ for (const [moment, options] of Object.entries(moments)) {
                   for (const fd of opened) fs.closeSync(fd);
                   resolve();
                 } catch (error) {
-                  reject(error as Error);
+                  reject(new Error('closed by somebody else', { cause: error }));
                 }
               });
             });

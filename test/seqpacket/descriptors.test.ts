@@ -3,45 +3,26 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { Descriptor } from 'afunix/raw';
 import type { MessageBatch, MessageInfo, MessageOptions, Socket } from 'afunix/seqpacket';
 import { attempt } from '../helpers/attempt';
 import { collectGarbage } from '../helpers/collect-garbage';
 import { grown, leavesNothingOpen, takeCensus } from '../helpers/descriptors';
-import { freshPath } from '../helpers/socket-paths';
+import {
+  closeAll,
+  contentOf,
+  NO_DESCRIPTORS,
+  open,
+  saidWithFewDescriptors,
+  saidWithGarbageCollector,
+  send,
+} from '../helpers/passed-descriptors';
 import { connected, happens, listen, listening, pairOf, seqpacket, texts, until } from './support';
 
 const LONG = process.env['AFUNIX_LONG'] === '1';
 
 const TAKING: MessageOptions = { maxDescriptors: 8 };
-
-/** A file with that text, open for reading. */
-function open(t: TestContext, text: string): number {
-  const file = freshPath(t);
-  fs.writeFileSync(file, text);
-  const fd = fs.openSync(file, 'r');
-  t.after(() => fs.closeSync(fd));
-  return fd;
-}
-
-/** What is behind a descriptor, which is closed. */
-function contentOf(descriptor: Descriptor): string {
-  const buffer = Buffer.alloc(100);
-  const length = fs.readSync(descriptor.fd, buffer, 0, buffer.length, 0);
-  descriptor.close();
-  return buffer.toString('utf8', 0, length);
-}
-
-function closeAll(descriptors: Iterable<Descriptor>): void {
-  for (const descriptor of descriptors) descriptor.close();
-}
-
-function send(socket: Socket, fds: readonly number[], message: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.sendDescriptors(fds, message, (error) => (error ? reject(error) : resolve()));
-  });
-}
 
 async function message(socket: Socket): Promise<{ bytes: Buffer; info: MessageInfo }> {
   const [bytes, info] = (await happens(socket, 'message')) as [Buffer, MessageInfo];
@@ -450,32 +431,10 @@ test('no room for them in this process: EMFILE behind the message, with a hint, 
       fs.closeSync(fill.pop());
     });
   `;
-  const child = spawn('sh', [
-    '-c',
-    'ulimit -n 64 && exec "$@"',
-    'sh',
-    process.execPath,
-    '-e',
-    program,
-  ]);
-  let output = '';
-  child.stdout.on('data', (text: Buffer) => (output += text.toString()));
-  child.stderr.pipe(process.stderr);
-  await once(child, 'close');
-  assert.match(output, /^data 0 true EMFILE .*no room/);
+  assert.match(await saidWithFewDescriptors(program), /^data 0 true EMFILE .*no room/);
 });
 
-for (const [what, given, code] of [
-  ['no array', 5, 'ERR_INVALID_ARG_TYPE'],
-  ['none', [], 'ERR_INVALID_ARG_VALUE'],
-  ['254', Array<number>(254).fill(0), 'ERR_INVALID_ARG_VALUE'],
-  ['a negative number', [-1], 'ERR_OUT_OF_RANGE'],
-  ['a fraction', [0.5], 'ERR_OUT_OF_RANGE'],
-  ['NaN', [NaN], 'ERR_OUT_OF_RANGE'],
-  ['text', ['0'], 'ERR_INVALID_ARG_TYPE'],
-  ['null', [null], 'ERR_INVALID_ARG_TYPE'],
-  ['one that is not open', [0, 9999], 'EBADF'],
-] as const) {
+for (const [what, given, code] of NO_DESCRIPTORS) {
   test(`${what} for descriptors is ${code} at once, and nothing is sent or left open`, async (t) => {
     const [one, other] = pairOf(t, TAKING);
     const before = takeCensus();
@@ -574,12 +533,7 @@ test('received ones that a listener throws away, or throws over, are closed with
       console.log(count() <= before ? 'all closed' : 'left: ' + (count() - before));
     }, 50);
   `;
-  const child = spawn(process.execPath, ['--expose-gc', '-e', program]);
-  let output = '';
-  child.stdout.on('data', (text: Buffer) => (output += text.toString()));
-  child.stderr.resume();
-  await once(child, 'close');
-  assert.equal(output.trim(), 'all closed');
+  assert.equal(await saidWithGarbageCollector(program), 'all closed');
 });
 
 test(`${LONG ? '100,000' : '5,000'} passed, and not one is left open`, async (t) => {
