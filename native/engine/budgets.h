@@ -76,6 +76,10 @@ inline constexpr int kCollectionsUnasked = 4;
 // Connections taken from one listener per collection.
 inline constexpr int kAcceptBudget = 64;
 
+// Connections accepted by a listener that leaves others to go on: what a backlog can hold
+// (net.core.somaxconn, unless it was raised).
+inline constexpr int kLeaveBudget = 4096;
+
 // Kernel events looked at per collection.
 inline constexpr size_t kEventBudget = 256;
 

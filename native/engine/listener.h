@@ -2,6 +2,7 @@
 // table.
 #pragma once
 
+#include "engine/budgets.h"
 #include "engine/endpoint.h"
 #include "posix/fd.h"
 #include "posix/socket.h"
@@ -31,6 +32,12 @@ struct Listener final : Endpoint {
   bool owns_file = false;
   // Nobody gets in any more; it ends when the backlog is empty.
   bool finishing = false;
+  // Finishes while others go on listening on the same socket. A connection wakes one waiter of an
+  // io_uring (poll_exclusive in io_uring/opdef.c), so what came before ours was taken back may be
+  // known to nobody else: it is accepted here.
+  bool leaving = false;
+  // So many at most, for others' clients go on coming.
+  int may_accept = kLeaveBudget;
   // And it was told that it is.
   bool drained = false;
   // Waits for the back-off to pass before it accepts again.

@@ -108,6 +108,10 @@ bool ReadinessEngine::AcceptSome(Listener& listener) {
   int32_t shed_because = 0;
   bool more = true;
   for (int i = 0; i < kAcceptBudget && HasRoom(); ++i) {
+    if (listener.leaving && --listener.may_accept < 0) {
+      more = false;
+      break;
+    }
     ++counters_.syscalls;
     auto accepted = posix::Accept(listener.fd.get());
     if (accepted.ok()) {
@@ -143,14 +147,17 @@ bool ReadinessEngine::AcceptSome(Listener& listener) {
   return more;
 }
 
-void ReadinessEngine::FinishAccepting(Listener& listener) {
+void ReadinessEngine::FinishAccepting(Listener& listener, bool leave) {
   if (listener.finishing) return;
   listener.finishing = true;
+  listener.leaving = leave;
   if (std::exchange(listener.owns_file, false)) listener.file.Remove();
-  counters_.syscalls += 2;
-  // From here on connect(2) fails with ECONNREFUSED, and what is in the backlog stays there
-  // (unix_stream_connect() and unix_accept() in net/unix/af_unix.c).
-  (void)posix::Shutdown(listener.fd.get(), SHUT_RD);
+  if (!leave) {
+    counters_.syscalls += 2;
+    // From here on connect(2) fails with ECONNREFUSED, and what is in the backlog stays there
+    // (unix_stream_connect() and unix_accept() in net/unix/af_unix.c).
+    (void)posix::Shutdown(listener.fd.get(), SHUT_RD);
+  }
   AwaitNoMore(listener);
   if (listener.requests_out == 0) {
     listener.ready = true;

@@ -54,7 +54,7 @@ void ReadinessEngine::CarryOut(Submission& submission) {
     Close(*endpoint);
   } else if (endpoint->kind == Endpoint::Kind::kListener) {
     if (submission.kind == static_cast<int32_t>(SubmissionKind::kShutdown)) {
-      FinishAccepting(static_cast<Listener&>(*endpoint));
+      FinishAccepting(static_cast<Listener&>(*endpoint), submission.length != 0);
       submission.offset = kPending;
     } else {
       submission.offset = -EINVAL;

@@ -140,7 +140,7 @@ class ReadinessEngine : public EngineCore {
                                                       int backlog);
   [[nodiscard]] bool AcceptSome(Listener& listener);
   void BackOff(Listener& listener);
-  void FinishAccepting(Listener& listener);
+  void FinishAccepting(Listener& listener, bool leave);
   void FinishIfDrained(Listener& listener);
 
   Deadlines deadlines_;

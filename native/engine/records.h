@@ -42,7 +42,9 @@ enum class SubmissionKind : int32_t {
   kWritePayload,  // the handle's payload, `length` bytes in all
   kSend,          // `length` messages: rows of the outgoing table from `offset` on
   kSendPayload,   // the handle's payload as one message of `length` bytes
-  kShutdown,  // half-close, after what was written before it; a listener lets nobody in any more
+  // Half-close, after what was written before it. A listener lets nobody in any more; with a length
+  // that is not 0 only this one: others go on listening on the same socket.
+  kShutdown,
   kReadStart,
   kReadStop,
   kReadTargets,  // from now on read into the handle's receive target (length 1), or not (0)

@@ -11,11 +11,13 @@ import { engine } from '../engine/engine';
 import { errnoException, listenException, type SystemError } from '../errors';
 import { cannotGuard } from '../credentials/expectation';
 import { rulesOf } from './gate-options';
-import type { Accepted } from './listener';
+import type { Accepted, ListeningPoint } from './listener';
 import {
   belongsToNet,
   initializeServer,
   kFace,
+  kFinish,
+  kFinished,
   kListener,
   kSocketFor,
   ServerMethods,
@@ -83,6 +85,18 @@ export class ServerBehind extends ServerMethods {
     const socket = super[kSocketFor](connection);
     // What it needs of its server, both kinds have.
     return Object.assign(socket, { server: this.face, _server: this.face });
+  }
+
+  // Until all that was accepted has been handed on, there is something to wait for.
+  protected override [kFinish](listener: ListeningPoint, leave: boolean): void {
+    this.face._connections += 1;
+    super[kFinish](listener, leave);
+  }
+
+  protected override [kFinished](): void {
+    super[kFinished]();
+    this.face._connections -= 1;
+    (this.face as unknown as { _emitCloseIfDrained(): void })._emitCloseIfDrained();
   }
 
   override emit(event: string | symbol, ...args: unknown[]): boolean {

@@ -31,8 +31,11 @@ export interface ListeningPoint {
   /** Still its own; −1 if there is none yet. */
   descriptor(): number;
   close(): void;
-  /** Lets nobody in any more, and closes when whoever waits has been handed on; `finished` is called then. */
-  finish(finished: () => void): void;
+  /**
+   * Lets nobody in any more, and closes when whoever waits has been handed on; `finished` is called then. With `leave` others go on listening
+   * on the same socket: whoever connects from now on is for them.
+   */
+  finish(finished: () => void, leave: boolean): void;
 }
 
 /** Those whose files process.exit() would leave, which runs no cleanup hook on the main thread. */
@@ -88,10 +91,9 @@ export class Listener extends AsyncResource implements HandleOwner, ListeningPoi
     flush();
   }
 
-  /** Lets nobody in any more, hands on whoever waits in the backlog, and closes; `finished` is called then. */
-  finish(finished: () => void): void {
+  finish(finished: () => void, leave: boolean): void {
     this.onFinished = finished;
-    submit(this.handle, Ask.shutdown, 0, 0);
+    submit(this.handle, Ask.shutdown, 0, leave ? 1 : 0);
     flush();
   }
 

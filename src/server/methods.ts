@@ -46,7 +46,10 @@ const kOpened = Symbol('opened');
 const kIsFull = Symbol('is full');
 const kPlace = Symbol('place');
 const kFinishing = Symbol('finishing');
-const kFinish = Symbol('finish');
+export const kFinish = Symbol('finish');
+export const kFinished = Symbol('finished');
+/** Others may listen on the same socket. */
+export const kShared = Symbol('shared');
 const kRules = Symbol('rules');
 const kPresent = Symbol('present');
 export const kServerOptions = Symbol('options');
@@ -96,6 +99,7 @@ export class ServerMethods extends EventEmitter {
   declare [kPlace]: AskedPlace | null;
   /** Listeners that let nobody in any more and whose backlogs are being served. */
   declare [kFinishing]: number;
+  declare [kShared]: boolean;
   declare [kRules]: Rules | null;
   declare [kPresent]?: Tally;
 
@@ -141,6 +145,7 @@ export class ServerMethods extends EventEmitter {
     if (callback !== null) this.once('listening', callback);
     addAbortSignal(this[kFace], options['signal']);
     const backlog = (options['backlog'] as number) || backlogOf(args) || DEFAULT_BACKLOG;
+    this[kShared] = byDescriptor;
     const started = startEngine();
     if (started < 0) {
       this[kOpened](started, byDescriptor ? undefined : path);
@@ -299,20 +304,24 @@ export class ServerMethods extends EventEmitter {
     }
     if (listener !== null) {
       this[kListener] = null;
-      // Who has connected to a server that another one replaces has done so in good faith.
-      if (this[kPlace]?.stale === 'replace') this[kFinish](listener);
+      // Who has connected to a server that another one replaces has done so in good faith; and who was accepted by one of several that
+      // share a listener would have been served by any other.
+      if (this[kPlace]?.stale === 'replace') this[kFinish](listener, false);
+      else if (this[kShared]) this[kFinish](listener, true);
       else listener.close();
     }
     this._emitCloseIfDrained();
     return this;
   }
 
-  private [kFinish](listener: ListeningPoint): void {
+  protected [kFinish](listener: ListeningPoint, leave: boolean): void {
     this[kFinishing] += 1;
-    listener.finish(() => {
-      this[kFinishing] -= 1;
-      this._emitCloseIfDrained();
-    });
+    listener.finish(() => this[kFinished](), leave);
+  }
+
+  protected [kFinished](): void {
+    this[kFinishing] -= 1;
+    this._emitCloseIfDrained();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -370,6 +379,7 @@ export function initializeServer(server: ServerMethods, options: ServerOptions):
   server[kListener] = null;
   server[kPlace] = null;
   server[kFinishing] = 0;
+  server[kShared] = false;
   server[kServerOptions] = options;
   server[kRules] = null;
 }

@@ -441,5 +441,38 @@ TEST("a listener that finishes with nobody waiting is done at once, also when it
   rig.Settle();
 }
 
+TEST("a listener that leaves others to go on lets in what nobody else may know of, and no more") {
+  const UnixAddress address = FreshName();
+  const Fd listening = posix::OpenSocket(posix::SocketType::kStream).value();
+  REQUIRE_OK(posix::Bind(listening.get(), address));
+  REQUIRE_OK(posix::Listen(listening.get(), 500));
+  const auto copy = [&] { return Fd(::fcntl(listening.get(), F_DUPFD_CLOEXEC, 0)); };
+  EngineRig leaving;
+  EngineRig staying;
+  const int32_t first = leaving.engine().AdoptListener(copy(), 500).value();
+  leaving.Settle();
+  const int32_t second = staying.engine().AdoptListener(copy(), 500).value();
+  staying.Settle();
+
+  // A waiter of an io_uring is woken alone: these may have woken the one that leaves.
+  std::vector<Fd> clients;
+  for (int i = 0; i < 2 * kAcceptBudget; ++i) clients.push_back(ConnectTo(address));
+  CHECK_EQ(leaving.Submit(first, SubmissionKind::kShutdown, 0, 1), kPending);
+  (void)leaving.Await(first, Kind::kEnd);
+  const size_t left = leaving.Count(first, Kind::kAccepted);
+  staying.Settle();
+  CHECK_EQ(left + staying.Count(second, Kind::kAccepted), clients.size());
+  for (const Fd& client : clients) CHECK(!WasClosed(client));
+
+  const Fd late = ConnectTo(address);
+  CHECK(staying.RunUntil(
+      [&] { return left + staying.Count(second, Kind::kAccepted) == clients.size() + 1; }));
+  leaving.Settle();
+  CHECK_EQ(leaving.Count(first, Kind::kAccepted), left);
+  CHECK_EQ(leaving.Close(first), 0);
+  (void)leaving.Await(first, Kind::kClosed);
+  CHECK(!WasClosed(late));
+}
+
 }  // namespace
 }  // namespace afunix::engine
