@@ -10,6 +10,11 @@ export function isAbstract(address: string): boolean {
   return address.startsWith('\0');
 }
 
+/** A path that looks like one of the strings that address-string.ts reads. */
+export function looksLikeAddress(path: string): boolean {
+  return /^(?:unix|unix-abstract|tcp):/.test(path);
+}
+
 /** Bytes of the name: of a pathname without its NUL, of an abstract one without the leading NUL. */
 export function byteLength(address: string): number {
   return Buffer.byteLength(address) - (isAbstract(address) ? 1 : 0);

@@ -1,7 +1,7 @@
 /** What a person would want to be told beside an error code. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { byteLength, isAbstract, LONGEST_NAME } from './address';
+import { byteLength, isAbstract, LONGEST_NAME, looksLikeAddress } from './address';
 
 function describe(address: string): string {
   return isAbstract(address) ? `the abstract name '@${address.slice(1)}'` : `'${address}'`;
@@ -9,6 +9,9 @@ function describe(address: string): string {
 
 /** Why a pathname could not be reached: looked up only once something has failed. */
 function missing(address: string): string {
+  if (looksLikeAddress(address)) {
+    return `${describe(address)} was taken for a pathname, as in node:net; parseAddress() reads it as an address`;
+  }
   const directory = path.dirname(address);
   return fs.existsSync(directory)
     ? `there is no ${describe(address)}: the server is not running, or listens elsewhere`

@@ -3,7 +3,9 @@ import cluster from 'node:cluster';
 import http from 'node:http';
 import type nodeNet from 'node:net';
 import type { Duplex } from 'node:stream';
+import { parseAddress, withAddress } from './address-string';
 import { missingBecause, native } from './binding';
+import { wrongValue } from './checks';
 import { configureOnce } from './configure';
 import { cannotGuard } from './credentials/expectation';
 import { codedError } from './errors';
@@ -29,7 +31,7 @@ export function serve<S extends nodeNet.Server>(
   where: string | ServeOptions,
   callback?: () => void,
 ): S {
-  const options = typeof where === 'string' ? { path: where } : where;
+  const options = targetOf<ServeOptions>(where);
   const args = callback === undefined ? [options] : [options, callback];
   if (native === null && rulesOf(options, {}) !== null) {
     throw cannotGuard('authorize or maxConnectionsPerUid', missingBecause ?? '');
@@ -41,15 +43,33 @@ export function serve<S extends nodeNet.Server>(
   return server;
 }
 
+/** A path by itself, or one of the addresses that `connect()` and `listen()` take as strings. */
+function targetOf<Options extends object>(where: string | Options): Options {
+  const [target] = withAddress([where]) as [string | Options];
+  return typeof target === 'string' ? ({ path: target } as unknown as Options) : target;
+}
+
 export interface AgentOptions extends http.AgentOptions {
   /** Where every request of this agent goes. Without, each request's own `socketPath`, host and port count. */
   socketPath?: string;
+  /** The same as a string that `parseAddress()` reads: `unix:/path` or `tcp://host:port`. Instead of `socketPath`. */
+  address?: string;
   /** As of `connect()`. */
   connectTimeout?: number;
   /** As of `connect()`. */
   abstractLength?: SocketConnectOptions['abstractLength'];
   /** As of `new Socket()`. */
   busyPoll?: number;
+}
+
+/** Where all requests of an agent go. */
+function place(socketPath?: string, address?: string): object {
+  if (address === undefined) return socketPath === undefined ? {} : { path: socketPath };
+  if (socketPath !== undefined) {
+    throw wrongValue('options.address', address, 'cannot be combined with socketPath');
+  }
+  // The request's own path must not be taken for one.
+  return { path: undefined, ...parseAddress(address) };
 }
 
 type OnCreate = (error: Error | null, stream: Duplex) => void;
@@ -59,10 +79,9 @@ export class Agent extends http.Agent {
   private readonly own: Readonly<Record<string, unknown>>;
 
   constructor(options: AgentOptions = {}) {
-    const { socketPath, connectTimeout, abstractLength, busyPoll, ...rest } = options;
+    const { socketPath, address, connectTimeout, abstractLength, busyPoll, ...rest } = options;
     super(rest);
-    const path = socketPath === undefined ? {} : { path: socketPath };
-    this.own = { connectTimeout, abstractLength, busyPoll, ...path };
+    this.own = { connectTimeout, abstractLength, busyPoll, ...place(socketPath, address) };
   }
 
   override createConnection(options: http.ClientRequestArgs, _callback?: OnCreate): Duplex {
@@ -90,7 +109,7 @@ export type Connector = (
  * `http:`: others fail with ERR_INVALID_PROTOCOL.
  */
 export function connector(where: string | (SocketConnectOptions & SocketOptions)): Connector {
-  const options = typeof where === 'string' ? { path: where } : where;
+  const options = targetOf<SocketConnectOptions & SocketOptions>(where);
   return ({ protocol }, callback) => {
     if (protocol !== 'http:') {
       const message = `Protocol "${protocol}" not supported. Expected "http:"`;

@@ -7,6 +7,8 @@ export const {
   createConnection,
   createServer,
   features,
+  formatAddress,
+  parseAddress,
   Server,
   Socket,
   receive,

@@ -1,5 +1,6 @@
 /** `require('afunix')`: public names only. */
 import nodeNet from 'node:net';
+import { formatAddress, parseAddress } from './address-string';
 import { configure, configureOnce } from './configure';
 import './descriptor-casts';
 import { features, stats } from './features';
@@ -15,6 +16,8 @@ export {
   createConnection,
   createServer,
   features,
+  formatAddress,
+  parseAddress,
   receive,
   Server,
   Socket,
@@ -25,6 +28,7 @@ export {
 export const Stream = Socket;
 
 export type { AbstractLength } from './address';
+export type { Address, ListeningAddress } from './address-string';
 export type { Configuration, EngineName } from './configure';
 export type { SystemError } from './errors';
 export type { DescriptorLimits } from './descriptor-quota';
@@ -57,6 +61,8 @@ export interface Own {
   createConnection: typeof createConnection;
   createServer: typeof createServer;
   features: typeof features;
+  formatAddress: typeof formatAddress;
+  parseAddress: typeof parseAddress;
   Server: typeof Server;
   Socket: typeof Socket;
   receive: typeof receive;

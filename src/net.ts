@@ -3,6 +3,7 @@
  * name is `net`'s own.
  */
 import net from 'node:net';
+import { withAddress } from './address-string';
 import { normalizeArguments, packArguments } from './arguments';
 import { missingBecause, native } from './binding';
 import { cannotGuard, expectationOf } from './credentials/expectation';
@@ -34,11 +35,13 @@ export interface Connect {
     listener?: () => void,
   ): SocketType;
   (port: number, host?: string, listener?: () => void): SocketType;
-  (path: string, listener?: () => void): SocketType;
+  /** A path, or `unix:/path` or `tcp://host:port`. */
+  (address: string, listener?: () => void): SocketType;
 }
 
 /** A socket on its way to an address: `net.connect`. */
-function connectAnywhere(...args: unknown[]): unknown {
+function connectAnywhere(...given: unknown[]): unknown {
+  const args = withAddress(given);
   const normalized = normalizeArguments(args);
   const { options } = normalized;
   if (native === null || (options['path'] === undefined && options['port'] !== undefined)) {

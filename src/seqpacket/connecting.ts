@@ -1,6 +1,7 @@
 /** The forms that `connect` takes, and the opening of a connection. */
 import { inspect } from 'node:util';
 import { encodeAddress, isPadded } from '../address';
+import { withAddress } from '../address-string';
 import { SEQPACKET } from '../binding';
 import { connectPatience } from '../connect-timeout';
 import { expectationOf, type Expectation } from '../credentials/expectation';
@@ -24,14 +25,15 @@ export interface Opening {
   open(descriptors: boolean): number;
 }
 
-export function openConnection([target]: ConnectArguments): Opening {
+export function openConnection([given]: ConnectArguments): Opening {
+  const [target] = withAddress([given]) as ConnectArguments;
   const options = typeof target === 'string' ? { path: target } : target;
   const { path, timeout, abstractLength } = options ?? {};
   if (typeof path !== 'string' || path === '') {
     throw codedError(
       TypeError,
       'ERR_INVALID_ARG_TYPE',
-      `The "path" to connect to must be a string that is not empty: SOCK_SEQPACKET has pathnames and abstract names only. Received ${inspect(path)}`,
+      `The "path" to connect to must be a string that is not empty: SOCK_SEQPACKET has pathnames and abstract names only. Received ${inspect(path ?? given)}`,
     );
   }
   const patience = connectPatience(options?.connectTimeout);

@@ -8,6 +8,7 @@ import { getDefaultHighWaterMark } from 'node:stream';
 import { promisify } from 'node:util';
 import { STREAM, type SocketType } from '../binding';
 import { encodeAddress, isAbstract, isPadded, type AbstractLength } from '../address';
+import { withAddress } from '../address-string';
 import { backlogOf, isPipeName, normalizeArguments, type LooseOptions } from '../arguments';
 import { engine, startEngine } from '../engine/engine';
 import { addHint, codedError, errnoException } from '../errors';
@@ -112,7 +113,10 @@ export class ServerMethods extends EventEmitter {
     return this as unknown as net.Server;
   }
 
-  listen(...args: unknown[]): this {
+  listen(...given: unknown[]): this {
+    // Behind another server, what is given has been read, or is for `net` to read.
+    const isBehind = this[kFace] !== (this as unknown);
+    const args = isBehind ? given : withAddress(given);
     const { options, callback } = normalizeArguments(args);
     if (this[kListener] !== null) {
       const error = codedError(

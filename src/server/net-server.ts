@@ -1,5 +1,6 @@
 /** Without the addon: `net.Server`, which must not be told what it would not do. */
 import net from 'node:net';
+import { withAddress } from '../address-string';
 import { normalizeArguments } from '../arguments';
 import { missingBecause } from '../binding';
 import { rulesOf, type GateOptions } from './gate-options';
@@ -29,7 +30,8 @@ Object.setPrototypeOf(construct, net.Server);
 construct.prototype = Object.create(prototype, {
   constructor: { value: construct, writable: true, configurable: true },
   listen: {
-    value(this: net.Server, ...args: unknown[]): unknown {
+    value(this: net.Server, ...given: unknown[]): unknown {
+      const args = withAddress(given);
       const { options } = normalizeArguments(args);
       const rules = rulesOf(made.get(this) ?? {}, options);
       refuseOptions({ ...options, ...rules?.asked }, `needs the addon: ${missingBecause ?? ''}`);

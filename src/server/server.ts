@@ -20,8 +20,9 @@ export interface Server extends net.Server {
   listen(port?: number, hostname?: string, listener?: () => void): this;
   listen(port?: number, backlog?: number, listener?: () => void): this;
   listen(port?: number, listener?: () => void): this;
-  listen(path: string, backlog?: number, listener?: () => void): this;
-  listen(path: string, listener?: () => void): this;
+  /** A path, or `unix:/path` or `tcp://host:port`. */
+  listen(address: string, backlog?: number, listener?: () => void): this;
+  listen(address: string, listener?: () => void): this;
   listen(options: ServerListenOptions, listener?: () => void): this;
   listen(handle: unknown, backlog?: number, listener?: () => void): this;
   listen(handle: unknown, listener?: () => void): this;

@@ -4,6 +4,7 @@ import type net from 'node:net';
 import { Duplex } from 'node:stream';
 import { STREAM } from '../binding';
 import { encodeAddress, isPadded, type AbstractLength } from '../address';
+import { withAddress } from '../address-string';
 import { normalizeArguments, unpackArguments, type LooseOptions } from '../arguments';
 import { tellOfConnecting } from '../client-channel';
 import { connectPatience } from '../connect-timeout';
@@ -41,6 +42,9 @@ export const kPendingSeen = Symbol('pending bytes seen');
 /** The connection that is gone: it knows who was at its other end. */
 export const kGone = Symbol('gone');
 
+/** It was made by `net`, whose strings are paths. */
+export const kFromNet = Symbol('from net');
+
 export const kAttach = Symbol('attach');
 // Methods of ours: a name would be in the way of a subclass that uses it.
 const kOpen = Symbol('open');
@@ -77,12 +81,14 @@ export class SocketMethods extends Duplex implements StreamUser {
   declare [kBytesWritten]: number;
   declare [kPendingSeen]: number;
   declare [kGone]: Connection | null;
+  declare [kFromNet]?: true;
   declare [kAddress]?: string;
 
   // Connecting
 
   connect(...given: unknown[]): this {
-    const args = unpackArguments(given);
+    const unpacked = unpackArguments(given);
+    const args = this[kFromNet] === true ? unpacked : withAddress(unpacked);
     const { options, callback } = normalizeArguments(args);
     const path = options['path'];
     if (typeof path !== 'string' || path === '') return this[kElsewhere](args);

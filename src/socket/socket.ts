@@ -19,6 +19,7 @@ import {
   kBytesRead,
   kBytesWritten,
   kConnection,
+  kFromNet,
   kGone,
   kIdle,
   kOptions,
@@ -39,7 +40,8 @@ export interface Socket extends net.Socket {
   connect(options: SocketConnectOptions | net.SocketConnectOpts, listener?: () => void): this;
   connect(port: number, host: string, listener?: () => void): this;
   connect(port: number, listener?: () => void): this;
-  connect(path: string, listener?: () => void): this;
+  /** A path, or `unix:/path` or `tcp://host:port`. */
+  connect(address: string, listener?: () => void): this;
 }
 
 export interface Socket {
@@ -206,6 +208,7 @@ export function becomeSocket(
   Object.setPrototypeOf(theirs, SocketMethods.prototype);
   const socket = theirs as unknown as SocketMethods;
   initialize(socket, options, UserBuffer.from(options.onread));
+  socket[kFromNet] = true;
   if (!socket.listeners('end').includes(netEndListener)) return;
   socket.off('end', netEndListener);
   socket.prependListener('end', onReadableEnd);

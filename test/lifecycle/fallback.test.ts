@@ -200,3 +200,17 @@ test('an ES module gets the same: by name, as the default, and by import()', asy
   const { stdout, stderr } = await run(process.execPath, [program, join(directory, 's')], { env });
   assert.deepEqual({ stdout, stderr }, { stdout: 'hello\n', stderr: '' });
 });
+
+test('addresses of either kind are taken', async (t) => {
+  const lines = await withoutAddon(t, async ({ net, address, say }) => {
+    for (const where of [`unix:${address}`, 'tcp://127.0.0.1:0']) {
+      const server = net.createServer((peer) => peer.end('hello'));
+      await new Promise<void>((resolve) => server.listen(where, resolve));
+      const client = net.connect(net.formatAddress(server.address() as string));
+      client.on('data', say);
+      await new Promise((resolve) => client.on('close', resolve));
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+  assert.deepEqual(lines, ['hello', 'hello']);
+});

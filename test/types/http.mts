@@ -12,6 +12,8 @@ const session: http2.Http2Server = serve(http2.createServer(), '/run/x.sock');
 const agentOptions: AgentOptions = { socketPath: '/run/x.sock', keepAlive: true };
 const agent: http.Agent = new Agent(agentOptions);
 http.get({ agent, path: '/' });
+http.get({ agent: new Agent({ address: 'tcp://127.0.0.1:80' }), path: '/' });
+serve(http.createServer(), 'unix:/run/x.sock');
 new UndiciAgent({ connect: connector({ path: '/run/x.sock', connectTimeout: 10 }) });
 const replaced: readonly string[] | undefined = features().register.replaced;
 // @ts-expect-error a path is needed

@@ -8,7 +8,9 @@ import net, {
   createConnection,
   createServer,
   features,
+  formatAddress,
   isIP,
+  parseAddress,
   Server,
   Socket,
   stats,
@@ -48,6 +50,17 @@ server.close((error) => error?.message);
 const version: number = isIP('::1');
 const list: nodeNet.BlockList = new net.BlockList();
 
+// Either kind of address.
+server.listen('tcp://127.0.0.1:80', 100, () => {});
+server.listen({ ...parseAddress('unix:/run/x.sock'), backlog: 100 });
+same.connect({ ...parseAddress('tcp://[::1]:80'), noDelay: true });
+net.connect({ ...net.parseAddress('unix:/run/x.sock'), connectTimeout: 10 });
+const written: string = formatAddress({ address: '::1', port: 80 }) + formatAddress('/run/x.sock');
+// @ts-expect-error an address is a string
+parseAddress(80);
+// @ts-expect-error a port alone is none
+formatAddress({ port: 80 });
+
 // What afunix adds.
 const engine: 'epoll' | 'io_uring' | 'net' = stats().engine;
 const roundTrips: number = stats().wakeups;
@@ -62,7 +75,7 @@ stats().engine = 'epoll';
 // @ts-expect-error nothing like this exists
 net.createTunnel();
 
-export { bytes, constructed, engine, features, list, roundTrips, version, wrote };
+export { bytes, constructed, engine, features, list, roundTrips, version, written, wrote };
 
 // `net.Socket` is a type as well, as it is with `node:net`.
 export function describe(socket: net.Socket, server: net.Server): string {
