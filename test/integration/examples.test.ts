@@ -13,6 +13,8 @@ const outputs: Readonly<Record<string, RegExp>> = {
     /^listening on @\S+\na file of that name: no\nafunix hears: hello\nnode:net hears: hello\nthis Node's names are (exact|padded)\nby its exact name: hello\n$/,
   'echo.mjs': /^Hello over a Unix socket\n$/,
   'either-address.mjs': /^hello over unix\nhello over tcp\n$/,
+  'handover.mjs':
+    /^3 deploys, generations that answered: 4\nconnections: \d{4,}, lost or refused: 0\n$/,
   'http-behind-nginx.mjs': /^(\/(once\/|direct\/)? (up|down)load: same\n){6}$/,
   'http-credentials.mjs': /^uid \d+, gid \d+ asked for \/status\n$/,
   'lines.mjs': /^10 clients, \d+ lines each: all came back as they were sent\n$/,

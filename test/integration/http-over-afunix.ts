@@ -1,9 +1,13 @@
-/** An unmodified `node:http` server that gets its connections from afunix, as the documentation shows it. */
+/** An unmodified `node:http` server that gets its connections from afunix, in each of the ways that the documentation shows. */
 import http from 'node:http';
 import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import net from 'afunix';
+import { serve } from 'afunix/http';
 import { closed, happens } from './support';
+
+/** From a server of afunix's by 'connection'; from serve(); by its own listen() under register, for paths that ways.ts names. */
+export type HttpWay = 'connection' | 'serve' | 'register';
 
 export interface HttpEnd {
   readonly http: http.Server;
@@ -15,6 +19,7 @@ export interface HttpEnd {
 
 export interface HttpEndOptions extends http.ServerOptions {
   readonly path: string;
+  readonly way?: HttpWay;
 }
 
 export async function serveHttp(
@@ -22,23 +27,20 @@ export async function serveHttp(
   options: HttpEndOptions,
   handler: http.RequestListener,
 ): Promise<HttpEnd> {
-  const { path, ...httpOptions } = options;
+  const { path, way = 'connection', ...httpOptions } = options;
   const server = http.createServer(httpOptions, handler);
   const connections: Socket[] = [];
-  const listener = net.createServer({ allowHalfOpen: true }, (socket) => {
-    connections.push(socket);
-    server.emit('connection', socket);
-  });
-  // The time-outs of the HTTP server and its list of connections begin with this event.
-  listener.on('listening', () => server.emit('listening'));
+  server.on('connection', (socket: Socket) => connections.push(socket));
   // Another user's nginx needs write permission on the socket file; an abstract name has no permissions.
   const modes = path.startsWith('\0') ? {} : { readableAll: true, writableAll: true };
-  listener.listen({ path, ...modes });
+  const listener = way === 'connection' ? listenerFor(server) : server;
+  if (way === 'serve') serve(server, { path, ...modes });
+  else listener.listen({ path, ...modes });
   await happens(listener, 'listening');
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
     closing ??= closed(listener);
-    server.close();
+    if (listener !== server) server.close();
     return closing;
   };
   t.after(async () => {
@@ -46,4 +48,13 @@ export async function serveHttp(
     await close();
   });
   return { http: server, connections, close };
+}
+
+function listenerFor(server: http.Server): net.Server {
+  const listener = net.createServer({ allowHalfOpen: true }, (socket) => {
+    server.emit('connection', socket);
+  });
+  // The time-outs of the HTTP server and its list of connections begin with this event.
+  listener.on('listening', () => server.emit('listening'));
+  return listener;
 }

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { serveHttp, type HttpEnd } from './http-over-afunix';
-import { type Nginx, sharedFolder, startNginx } from './nginx';
+import { serveHttp, type HttpEnd, type HttpWay } from './http-over-afunix';
+import { type Nginx, startNginx } from './nginx';
+import { giveToNobody } from './server-program';
 import { bytes, collected, generator, happens, hashOf, sha256 } from './support';
+import { isOurs, placeFor } from './ways';
 
 const BODY_SIZE = 10 * 1024 * 1024;
 const TIMEOUT = 60_000;
@@ -37,22 +39,37 @@ const handler: http.RequestListener = (request, response) => {
 };
 
 interface Site {
-  readonly back: string;
   readonly prefix: string;
+  /** For nginx. */
+  readonly back: string;
   readonly server: HttpEnd;
   readonly nginx: Nginx;
+  /** The server once more, after its end. */
+  serveAgain(): Promise<HttpEnd>;
 }
 
-async function site(t: TestContext): Promise<Site> {
-  const prefix = sharedFolder(t);
-  const back = path.join(prefix, 'back.sock');
-  const server = await serve(t, back);
-  const nginx = await startNginx(t, prefix, back);
-  return { back, prefix, server, nginx };
+const httpWays: readonly HttpWay[] = ['connection', 'serve', 'register'];
+
+/** The same with connections that the HTTP server gets in each way. */
+function behindNginx(name: string, run: (site: Site, t: TestContext) => Promise<void>): void {
+  for (const way of httpWays) {
+    test(`${name}, by ${way}`, { timeout: TIMEOUT }, async (t) => {
+      const place = placeFor(t);
+      giveToNobody(place.folder);
+      const listening = path.join(place.by[way === 'register' ? 'register' : 'hook'], 'back.sock');
+      const serveAgain = (): Promise<HttpEnd> => serve(t, listening, way);
+      const server = await serveAgain();
+      const back = path.join(place.folder, 'back.sock');
+      const nginx = await startNginx(t, place.folder, back);
+      if (nginx === null) return;
+      await run({ prefix: place.folder, back, server, nginx, serveAgain }, t);
+      assert.ok(server.connections.length > 0 && server.connections.every(isOurs));
+    });
+  }
 }
 
-function serve(t: TestContext, back: string): Promise<HttpEnd> {
-  return serveHttp(t, { path: back, keepAliveTimeout: KEEP_ALIVE }, handler);
+function serve(t: TestContext, listening: string, way: HttpWay): Promise<HttpEnd> {
+  return serveHttp(t, { path: listening, way, keepAliveTimeout: KEEP_ALIVE }, handler);
 }
 
 interface Answer {
@@ -82,8 +99,7 @@ const ways: readonly [string, string][] = [
 ];
 
 for (const [url, what] of ways) {
-  test(`10 MB down and 10 MB up: ${what}`, { timeout: TIMEOUT }, async (t) => {
-    const { nginx } = await site(t);
+  behindNginx(`10 MB down and 10 MB up: ${what}`, async ({ nginx }) => {
     const down = await ask(nginx, { path: url });
     assert.equal(down.status, 200);
     assert.equal(sha256(down.body), sha256(download));
@@ -95,31 +111,22 @@ for (const [url, what] of ways) {
   });
 }
 
-test(
-  '1,000 requests, 50 at a time, all with bodies of their own',
-  { timeout: TIMEOUT },
-  async (t) => {
-    const { nginx } = await site(t);
-    const agent = new http.Agent({ keepAlive: true, maxSockets: 50 });
-    t.after(() => agent.destroy());
-    const random = generator(5);
-    await Promise.all(
-      Array.from({ length: 1000 }, async (_, i) => {
-        const url = ways[i % ways.length]?.[0] ?? '/';
-        const data = bytes(random(40_000), i + 1);
-        const { status, body } = await ask(nginx, { agent, path: url, method: 'POST' }, data);
-        assert.equal(status, 200);
-        assert.ok(
-          body.equals(data),
-          `request ${i}: ${data.length} bytes sent, ${body.length} back`,
-        );
-      }),
-    );
-  },
-);
+behindNginx('1,000 requests, 50 at a time, all with bodies of their own', async ({ nginx }, t) => {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 50 });
+  t.after(() => agent.destroy());
+  const random = generator(5);
+  await Promise.all(
+    Array.from({ length: 1000 }, async (_, i) => {
+      const url = ways[i % ways.length]?.[0] ?? '/';
+      const data = bytes(random(40_000), i + 1);
+      const { status, body } = await ask(nginx, { agent, path: url, method: 'POST' }, data);
+      assert.equal(status, 200);
+      assert.ok(body.equals(data), `request ${i}: ${data.length} bytes sent, ${body.length} back`);
+    }),
+  );
+});
 
-test('16 downloads and 16 uploads of 10 MB at the same time', { timeout: TIMEOUT }, async (t) => {
-  const { nginx } = await site(t);
+behindNginx('16 downloads and 16 uploads of 10 MB at the same time', async ({ nginx }) => {
   const upload = bytes(BODY_SIZE, 23);
   const hash = sha256(upload);
   await Promise.all(
@@ -135,8 +142,7 @@ test('16 downloads and 16 uploads of 10 MB at the same time', { timeout: TIMEOUT
   );
 });
 
-test('200 requests in turn go over one upstream connection', { timeout: TIMEOUT }, async (t) => {
-  const { nginx, server } = await site(t);
+behindNginx('200 requests in turn go over one upstream connection', async ({ nginx, server }) => {
   for (let i = 0; i < 200; i += 1) {
     const { body } = await ask(nginx, { method: 'POST' }, `request ${i}`);
     assert.equal(body.toString(), `request ${i}`);
@@ -146,8 +152,7 @@ test('200 requests in turn go over one upstream connection', { timeout: TIMEOUT 
   assert.equal(server.connections.length, 6);
 });
 
-test('chunked bodies stay chunked on the way to the server', { timeout: TIMEOUT }, async (t) => {
-  const { nginx } = await site(t);
+behindNginx('chunked bodies stay chunked on the way to the server', async ({ nginx }) => {
   const request = http.request({ socketPath: nginx.front, path: '/direct/', method: 'POST' });
   const pieces = Array.from({ length: 500 }, (_, i) => bytes((i * 37) % 9000, i + 1));
   const sending = (async () => {
@@ -162,13 +167,11 @@ test('chunked bodies stay chunked on the way to the server', { timeout: TIMEOUT 
   assert.equal(response.headers['x-transfer-encoding'], 'chunked');
 });
 
-test(
+behindNginx(
   'while the server is away nginx says 502, and afterwards all is well',
-  { timeout: TIMEOUT },
-  async (t) => {
-    const { nginx, server, back } = await site(t);
+  async ({ nginx, server, serveAgain }) => {
     for (let round = 0; round < 3; round += 1) {
-      const current = round === 0 ? server : await serve(t, back);
+      const current = round === 0 ? server : await serveAgain();
       const { status, body } = await ask(nginx, { method: 'POST' }, `round ${round}`);
       assert.equal(status, 200);
       assert.equal(body.toString(), `round ${round}`);
@@ -178,11 +181,9 @@ test(
   },
 );
 
-test(
+behindNginx(
   'a client that goes away during its download leaves nothing behind',
-  { timeout: TIMEOUT },
-  async (t) => {
-    const { nginx, server } = await site(t);
+  async ({ nginx, server }) => {
     const request = http.request({ socketPath: nginx.front, path: '/direct/' }).end();
     const [response] = (await happens(request, 'response')) as [http.IncomingMessage];
     await happens(response, 'data');
@@ -199,11 +200,9 @@ test(
   },
 );
 
-test(
+behindNginx(
   'nginx is killed during an upload, and another one takes its place',
-  { timeout: TIMEOUT },
-  async (t) => {
-    const { nginx, server, prefix, back } = await site(t);
+  async ({ nginx, server, prefix, back }, t) => {
     const request = http.request({
       socketPath: nginx.front,
       path: '/direct/',
@@ -221,15 +220,14 @@ test(
     await aborted;
     assert.equal(incoming.complete, false);
     const other = await startNginx(t, prefix, back);
+    assert.ok(other !== null);
     assert.equal((await ask(other, { method: 'POST' }, 'again')).body.toString(), 'again');
   },
 );
 
-test(
+behindNginx(
   'nginx ends gracefully: a request under way is answered first',
-  { timeout: TIMEOUT },
-  async (t) => {
-    const { nginx, server } = await site(t);
+  async ({ nginx, server }) => {
     let begun: (response: http.ServerResponse) => void = () => {};
     const beginning = new Promise<http.ServerResponse>((resolve) => (begun = resolve));
     server.http.removeAllListeners('request');

@@ -1,13 +1,12 @@
-/** Other people's programs at the other end: socat, netcat, an ASGI server, and Apache in front. */
+/** Other people's programs at the other end: socat, netcat, an ASGI server. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import http from 'node:http';
-import nodeNet, { type AddressInfo } from 'node:net';
+import nodeNet from 'node:net';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import net from 'afunix';
-import { Agent, serve } from 'afunix/http';
+import { Agent } from 'afunix/http';
 import { giveToNobody, needs, start } from './server-program';
 import { bytes, collected, happens, sha256 } from './support';
 import { bothWays, isOurs, onOurs, placeFor } from './ways';
@@ -118,76 +117,4 @@ bothWays('an ASGI server (uvicorn --uds) behind our client', async (t, way) => {
     const size = 100_000 + i;
     assert.equal(text, `0:${size};1:${size};2:${size};`);
   });
-});
-
-const apacheConfiguration = (place: string, port: number, back: string): string => `
-ServerRoot ${place}
-PidFile ${place}/pid
-Listen 127.0.0.1:${port}
-ServerName localhost
-ErrorLog ${place}/errors
-LogLevel info
-LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
-LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
-LoadModule proxy_module /usr/lib/apache2/modules/mod_proxy.so
-LoadModule proxy_http_module /usr/lib/apache2/modules/mod_proxy_http.so
-ProxyPass "/" "unix:${back}|http://service/"
-`;
-
-/** Apache listens on ports only. */
-async function freePort(): Promise<number> {
-  const server = nodeNet.createServer().listen(0, '127.0.0.1');
-  await happens(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await happens(server, 'close');
-  return port;
-}
-
-bothWays('Apache in front (ProxyPass unix:)', async (t, way) => {
-  const programs = needs(t, { apache2: 'apache2-bin' });
-  if (programs === null) return;
-  const [apache = ''] = programs;
-  const place = placeFor(t);
-  giveToNobody(place.folder);
-  const back = path.join(place.by[way], 'back.sock');
-  const service = http.createServer((request, response) => {
-    void collected(request).then((body) =>
-      response.end(`${request.url} ${sha256(body)} ${isOurs(request.socket)}`),
-    );
-  });
-  const options = { path: back, readableAll: true, writableAll: true };
-  if (way === 'hook') serve(service, options);
-  else service.listen(options);
-  await happens(service, 'listening');
-  t.after(() => {
-    service.closeAllConnections();
-    service.close();
-  });
-  const port = await freePort();
-  const configuration = path.join(place.folder, 'apache.conf');
-  writeFileSync(
-    configuration,
-    apacheConfiguration(place.folder, port, path.join(place.folder, 'back.sock')),
-  );
-  const front = start(t, apache, ['-DFOREGROUND', '-d', place.folder, '-f', configuration], {
-    cwd: place.folder,
-  });
-  // It writes its log to a file: /dev/stderr would have to be opened, and is a socket here.
-  for (let log = ''; !log.includes('resuming normal operations'); await delay(20)) {
-    assert.equal(front.child.exitCode, null, log);
-    const errors = path.join(place.folder, 'errors');
-    if (existsSync(errors)) log = readFileSync(errors, 'utf8');
-  }
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
-  t.after(() => agent.destroy());
-  const post = async (i: number): Promise<void> => {
-    const body = bytes(50_000 + i, i + 1);
-    const request = http.request({ agent, host: '127.0.0.1', port, path: `/${i}`, method: 'POST' });
-    request.end(body);
-    const [response] = (await happens(request, 'response')) as [http.IncomingMessage];
-    assert.equal((await collected(response)).toString(), `/${i} ${sha256(body)} true`);
-  };
-  await Promise.all(Array.from({ length: 40 }, (_, i) => post(i)));
-  await front.stop('SIGTERM');
 });
