@@ -101,8 +101,8 @@ export interface NativeBinding extends RawBinding, CredentialsBinding, Activatio
     sendBuffer: number,
     receiveBuffer: number,
   ): number;
-  /** Carries out the first `count` rows of `submissions`. */
-  flush(count: number): number;
+  /** Carries out the first `count` rows of `submissions`. `more`: others follow at once. */
+  flush(count: number, more: boolean): number;
   /** How many descriptors one message may bring to a connection; 0 at first. Before the first read. */
   setMaxDescriptors(handle: number, most: number): number;
   /** Descriptors that are told in this batch become this thread's: closed with it, unless they are closed before. */

@@ -63,7 +63,7 @@ int64_t Adopt(Environment& environment, const Arguments& arguments) {
 
 void CloseHandle(Environment& environment, int32_t handle) {
   engine::Submission close{handle, static_cast<int32_t>(engine::SubmissionKind::kClose), 0, 0};
-  environment.engine()->Submit({&close, 1});
+  environment.engine()->Submit({&close, 1}, false);
 }
 
 // socketpair(Int32Array of two, type)
@@ -169,12 +169,12 @@ int64_t SetMessageLimits(Environment& environment, const Arguments& arguments) {
   return sendable.ok() ? static_cast<int64_t>(sendable.value()) : sendable.error().Negative();
 }
 
-// flush(count): carries out the first `count` rows of the submission table.
+// flush(count, more): carries out the first `count` rows of the submission table.
 int64_t Flush(Environment& environment, const Arguments& arguments) {
   const auto rows = environment.memory().submissions();
   const auto count = static_cast<size_t>(arguments.Int(0, 0));
   if (count > rows.size()) return -EINVAL;
-  environment.engine()->Submit(rows.first(count));
+  environment.engine()->Submit(rows.first(count), arguments.Bool(1));
   return 0;
 }
 

@@ -98,8 +98,9 @@ class Engine {
   [[nodiscard]] virtual posix::Result<size_t> SetMessageLimits(int32_t handle,
                                                                const MessageLimits& limits) = 0;
 
-  // Carries out `submissions` in order and writes each one's outcome into it.
-  virtual void Submit(std::span<Submission> submissions) = 0;
+  // Carries out `submissions` in order and writes each one's outcome into it. `more`: others follow
+  // at once, and what has happened meanwhile may wait for them.
+  virtual void Submit(std::span<Submission> submissions, bool more) = 0;
 
   // Fills the completion table from its start; how many rows. Never waits.
   [[nodiscard]] virtual size_t Collect() = 0;

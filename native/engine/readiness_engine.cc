@@ -41,7 +41,7 @@ void ReadinessEngine::Enqueue(Endpoint& endpoint) {
   if (!attended_ && queue_.size() == 1) Wake();
 }
 
-void ReadinessEngine::Submit(std::span<Submission> submissions) {
+void ReadinessEngine::Submit(std::span<Submission> submissions, bool /*more*/) {
   ++counters_.flushes;
   for (Submission& submission : submissions) CarryOut(submission);
 }

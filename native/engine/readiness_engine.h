@@ -40,7 +40,7 @@ class ReadinessEngine : public EngineCore {
                                                 std::vector<posix::Fd> descriptors) override;
   [[nodiscard]] posix::Result<posix::Fd> Detach(int32_t handle,
                                                 std::vector<std::byte>& unread) override;
-  void Submit(std::span<Submission> submissions) override;
+  void Submit(std::span<Submission> submissions, bool more) override;
   [[nodiscard]] size_t Collect() override;
   [[nodiscard]] bool HasWork() const override { return HasDeferred() || !queue_.empty(); }
 

@@ -183,9 +183,9 @@ void UringEngine::SubmitUnattended(bool collect) {
   if (HasWork()) Wake();
 }
 
-void UringEngine::Submit(std::span<Submission> submissions) {
+void UringEngine::Submit(std::span<Submission> submissions, bool more) {
   if (!ring_.open()) {
-    ReadinessEngine::Submit(submissions);
+    ReadinessEngine::Submit(submissions, more);
     return;
   }
   ++counters_.flushes;
@@ -195,14 +195,14 @@ void UringEngine::Submit(std::span<Submission> submissions) {
     Submission& submission = submissions[row];
     StreamSocket* socket = FindStream(submission.handle);
     // What comes behind a send has to know what became of it.
-    if (socket != nullptr && socket->sending >= 0) SendRequested();
+    if (socket != nullptr && socket->sending >= 0) SendRequested(attended_ && !more);
     if (socket != nullptr && submissions.size() > 1 && CanSend(submission, *socket)) {
       RequestSend(row, *socket);
     } else {
       CarryOut(submission);
     }
   }
-  if (unanswered_sends_ > 0) SendRequested();
+  if (unanswered_sends_ > 0) SendRequested(attended_ && !more);
   submissions_ = {};
   const bool cancelled = std::exchange(cancelled_, false);
   if (attended_) {

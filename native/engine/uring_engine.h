@@ -27,7 +27,7 @@ class UringEngine final : public ReadinessEngine {
   ~UringEngine() override { UringEngine::Shutdown(); }
 
   [[nodiscard]] int descriptor() const override { return wake_.descriptor(); }
-  void Submit(std::span<Submission> submissions) override;
+  void Submit(std::span<Submission> submissions, bool more) override;
   [[nodiscard]] bool HasWork() const override {
     return ReadinessEngine::HasWork() || next_answer_ < answers_.size() ||
            (ring_.open() && ring_.HasWork());
@@ -95,7 +95,8 @@ class UringEngine final : public ReadinessEngine {
   void RequestSend(size_t row, StreamSocket& socket);
   void OnSent(const posix::uring::Answer& answer);
   // Hands over what was requested and waits until the kernel has said what it took.
-  void SendRequested();
+  // `collect`: it is asked for what has happened meanwhile, too.
+  void SendRequested(bool collect);
   void SendDirectly();
 
   // uring_receiving.cc

@@ -39,11 +39,11 @@ void UringEngine::OnSent(const uring::Answer& answer) {
   UpdateLiveness(socket);
 }
 
-void UringEngine::SendRequested() {
+void UringEngine::SendRequested(bool collect) {
   // What the kernel has taken it answers, at the latest when it is asked to collect.
   for (int tries = 0; unanswered_sends_ > 0; ++tries) {
     if (tries < kRingEnters || ring_.unsubmitted() == 0) {
-      Enter(attended_ || tries > 0);
+      Enter(collect || tries > 0);
     } else {
       SendDirectly();
     }

@@ -128,7 +128,7 @@ size_t EngineRig::ReceivedSize(int32_t handle) const {
 
 int32_t EngineRig::Submit(int32_t handle, SubmissionKind kind, int32_t offset, int32_t length) {
   Submission submission{handle, static_cast<int32_t>(kind), offset, length};
-  engine_->Submit({&submission, 1});
+  engine_->Submit({&submission, 1}, false);
   return submission.offset;
 }
 

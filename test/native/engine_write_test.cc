@@ -348,6 +348,28 @@ TEST("an echo of everything, both ways at once, loses nothing") {
   CHECK(echoed == all);
 }
 
+TEST("submissions before others are carried out at once, and what came meanwhile is told later") {
+  EngineRig rig;
+  auto one = rig.Make();
+  auto other = rig.Make();
+  rig.ReadStart(one.handle);
+  rig.ReadStart(other.handle);
+  rig.Settle();
+  REQUIRE_OK(posix::Send(one.peer.get(), Bytes("meanwhile")));
+  rig.engine().SetAttended(true);
+  std::vector<Submission> submissions = {
+      {one.handle, static_cast<int32_t>(SubmissionKind::kWrite), 0, 4},
+      {other.handle, static_cast<int32_t>(SubmissionKind::kWrite), 4, 4},
+  };
+  rig.engine().Submit(submissions, true);
+  for (const Submission& submission : submissions) CHECK_EQ(submission.offset, 0);
+  CHECK_EQ(test::Drain(one.peer).size(), 4U);
+  CHECK_EQ(test::Drain(other.peer).size(), 4U);
+  CHECK_EQ(rig.ReceivedSize(one.handle), 0U);
+  rig.engine().SetAttended(false);
+  CHECK(rig.RunUntil([&] { return rig.TakeReceived(one.handle) == "meanwhile"; }));
+}
+
 TEST("submissions are carried out in order, each with its own outcome") {
   EngineRig rig;
   auto connection = rig.Make();
@@ -362,7 +384,7 @@ TEST("submissions are carried out in order, each with its own outcome") {
       {connection.handle, static_cast<int32_t>(SubmissionKind::kClose), 0, 0},
       {connection.handle, static_cast<int32_t>(SubmissionKind::kWrite), 0, 4},
   };
-  rig.engine().Submit(submissions);
+  rig.engine().Submit(submissions, false);
   const std::vector<int32_t> expected = {0,        0,      -EBADF, -EBADF, -EINVAL,
                                          kPending, -EPIPE, 0,      -EBADF};
   for (size_t i = 0; i < expected.size(); ++i) CHECK_EQ(submissions[i].offset, expected[i]);
