@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -20,10 +21,10 @@ namespace {
 // How long other starters may take, in nanoseconds. Each of them makes some twenty system calls.
 constexpr int64_t kPatience = 5'000'000'000;
 // A process that was killed may be gone before its sockets are: an io_uring lets go of them some
-// milliseconds later, more on a busy machine. So often a server that seems to be running is looked
-// at again, with so many nanoseconds between: half a second. Looks are counted and not time, which
-// also passes while this process does not get to run.
-constexpr int kLooks = 250;
+// milliseconds later. So long, in nanoseconds, a server that seems to be running is looked at
+// again. One look counts as so much at most: time also passes while this process does not run.
+constexpr int64_t kSettling = 200'000'000;
+constexpr int64_t kLongestLook = 50'000'000;
 constexpr int64_t kPause = 2'000'000;
 // How often somebody who does not take part in the locking may come between.
 constexpr int kAttempts = 8;
@@ -149,13 +150,16 @@ SocketPlace::~SocketPlace() {
 
 Result<SocketPlace> SocketPlace::Take(int fd, const std::string& path, const PlaceOptions& options,
                                       PlaceTrouble& trouble) {
-  for (int looks = 1;; ++looks) {
+  int64_t settled = 0;
+  for (int64_t before = MonotonicNow();;) {
     // Each time with a lock of its own, so that starters wait together and not one after the other.
     auto place = TryToTake(fd, path, options, trouble);
     const bool may_be_ending = options.stale == Stale::kProbe && !place.ok() &&
                                trouble.step == PlaceStep::kExamine &&
                                trouble.occupant == Occupant::kAlive;
-    if (!may_be_ending || looks == kLooks) return place;
+    const int64_t now = MonotonicNow();
+    settled += std::min(now - std::exchange(before, now), kLongestLook);
+    if (!may_be_ending || settled >= kSettling) return place;
     Pause(kPause);
   }
 }
