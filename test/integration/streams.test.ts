@@ -9,12 +9,18 @@ import {
 } from 'node:crypto';
 import { on } from 'node:events';
 import type { Server, Socket } from 'node:net';
-import { Duplex, PassThrough, Readable, Transform } from 'node:stream';
-import type { ReadableStream, WritableStream } from 'node:stream/web';
+import { Duplex, PassThrough, Readable, Transform, Writable } from 'node:stream';
+import {
+  CompressionStream,
+  DecompressionStream,
+  ReadableStream,
+  WritableStream,
+} from 'node:stream/web';
 import { pipeline } from 'node:stream/promises';
 import { test, type TestContext } from 'node:test';
 import { createGunzip, createGzip } from 'node:zlib';
 import net from 'afunix';
+import { compose } from '../helpers/compose';
 import { address, bytes, collected, happens, hashOf, linesOf, listening, sha256 } from './support';
 
 const MEGABYTE = 1024 * 1024;
@@ -31,6 +37,14 @@ async function ends(
   t.after(() => client.destroy());
   const [peer] = (await accepted) as [Socket];
   return { client, peer, server };
+}
+
+function inverting(): Transform {
+  return new Transform({
+    transform(chunk: Buffer, _encoding, callback) {
+      callback(null, Buffer.from(chunk.map((byte) => byte ^ 0xff)));
+    },
+  });
 }
 
 test('gzip, socket, gunzip: a text comes out as it went in', { timeout: 60_000 }, async (t) => {
@@ -93,11 +107,7 @@ test('a generator through a socket, chunk sizes all different', { timeout: 60_00
 test('pipeline() both ways through one socket', { timeout: 60_000 }, async (t) => {
   const { client, peer } = await ends(t, { allowHalfOpen: true });
   const data = bytes(8 * MEGABYTE, 9);
-  const inverted = new Transform({
-    transform(chunk: Buffer, _encoding, callback) {
-      callback(null, Buffer.from(chunk.map((byte) => byte ^ 0xff)));
-    },
-  });
+  const inverted = inverting();
   const hash = createHash('sha256');
   await Promise.all([
     pipeline(peer, inverted, peer),
@@ -222,6 +232,91 @@ test('a socket piped into a socket piped into a socket', { timeout: 60_000 }, as
     pipeline(Readable.from([data]), first.client),
   ]);
   assert.equal(hash, sha256(data));
+});
+
+test(
+  'a ReadableStream piped through CompressionStream into a socket, and back',
+  { timeout: 60_000 },
+  async (t) => {
+    const { client, peer } = await ends(t);
+    const text = Buffer.from(linesOf(4 * MEGABYTE, 2).join('\n'));
+    let offset = 0;
+    const source = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        const piece = text.subarray(offset, offset + 50_000);
+        offset += 50_000;
+        if (piece.length === 0) controller.close();
+        else controller.enqueue(piece);
+      },
+    });
+    const chunks: Uint8Array[] = [];
+    const sink = new WritableStream<Uint8Array>({
+      write(chunk) {
+        chunks.push(chunk);
+      },
+    });
+    const readable = Readable.toWeb(peer) as ReadableStream<Uint8Array>;
+    await Promise.all([
+      source.pipeThrough(new CompressionStream('gzip')).pipeTo(Writable.toWeb(client)),
+      readable.pipeThrough(new DecompressionStream('gzip')).pipeTo(sink),
+    ]);
+    assert.equal(sha256(Buffer.concat(chunks)), sha256(text));
+  },
+);
+
+test('tee() of what a socket receives', { timeout: 60_000 }, async (t) => {
+  const { client, peer } = await ends(t);
+  const data = bytes(2 * MEGABYTE, 13);
+  client.end(data);
+  const [left, right] = (Readable.toWeb(peer) as ReadableStream<Uint8Array>).tee();
+  const hashes = await Promise.all([hashOf(left), hashOf(right)]);
+  assert.deepEqual(hashes, [sha256(data), sha256(data)]);
+});
+
+test('compose(): a socket with a codec around it is one stream', { timeout: 60_000 }, async (t) => {
+  const { client, peer } = await ends(t, { allowHalfOpen: true });
+  const data = bytes(4 * MEGABYTE, 14);
+  const framed = compose(createGzip({ level: 1 }), client, createGunzip());
+  const echo = compose(createGunzip(), inverting(), createGzip({ level: 1 }));
+  const hash = createHash('sha256');
+  await Promise.all([
+    pipeline(peer, echo, peer),
+    pipeline(Readable.from([data]), framed, async (source: AsyncIterable<Buffer>) => {
+      for await (const chunk of source) hash.update(chunk);
+    }),
+  ]);
+  assert.equal(hash.digest('hex'), sha256(data.map((byte) => byte ^ 0xff)));
+});
+
+test('helpers of iterators over a socket: map, filter, take', async (t) => {
+  const { client, peer } = await ends(t);
+  client.setEncoding('utf8');
+  peer.end('one two three four five');
+  const words: string[] = [];
+  const source = client.compose<Readable>(async function* (texts: AsyncIterable<string>) {
+    let all = '';
+    for await (const text of texts) all += text;
+    yield* all.split(' ');
+  });
+  for await (const word of source
+    .filter((text: string) => text.length > 3)
+    .map((text: string) => text.toUpperCase())
+    .take(2)) {
+    words.push(String(word));
+  }
+  assert.deepEqual(words, ['THREE', 'FOUR']);
+});
+
+test('Readable.from() strings, of an iterator that waits, in whichever encoding', async (t) => {
+  const { client, peer } = await ends(t);
+  async function* texts(): AsyncGenerator<string> {
+    for (const text of ['Bürger ', 'λόγος ', '船 ', '🐋']) {
+      await new Promise((resolve) => setImmediate(resolve));
+      yield text;
+    }
+  }
+  const [all] = await Promise.all([collected(peer), pipeline(Readable.from(texts()), client)]);
+  assert.equal(all.toString(), 'Bürger λόγος 船 🐋');
 });
 
 test('200 MB through a pipeline, hashed on both sides', { timeout: 110_000 }, async (t) => {

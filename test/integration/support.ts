@@ -6,6 +6,7 @@ import type { ListenOptions, Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 
 /** The root of the repository, where `package.json` is. */
 export const root = path.dirname(require.resolve('afunix/package.json'));
@@ -65,6 +66,16 @@ export async function listening<S extends Server>(
 
 export function closed(server: Server): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));
+}
+
+/** Resolves when what `measured` says has not changed for a while. */
+export async function settled(measured: () => number): Promise<void> {
+  for (let quiet = 0, before = NaN; quiet < 5; quiet += 1) {
+    await delay(5);
+    const now = measured();
+    if (now !== before) quiet = 0;
+    before = now;
+  }
 }
 
 /** Numbers that look random and are the same in every run. */
