@@ -335,18 +335,3 @@ bothWays('node:http2: 100 streams of one session, with bodies both ways', async 
   await happens(session, 'close');
   await new Promise<void>((resolve) => server.close(() => resolve()));
 });
-
-test('http over a socket that has ended already fails at once, as with net', async (t) => {
-  for (const implementation of [nodeNet, net] as (typeof nodeNet)[]) {
-    const to = path.join(folder(t), 's');
-    const server = implementation.createServer((socket) => socket.end()).listen(to);
-    t.after(() => server.close());
-    const socket = implementation.connect(to).resume();
-    await happens(socket, 'end');
-    const request = http.get({ createConnection: () => socket });
-    const [error] = (await happens(request, 'error')) as [NodeJS.ErrnoException];
-    assert.equal(error.code, 'ECONNRESET');
-    if (!socket.destroyed) await happens(socket, 'close');
-    http.createServer(() => assert.fail('no request')).emit('connection', socket);
-  }
-});

@@ -1,7 +1,10 @@
 /** `afunix/register`: programs that use `node:net` and know nothing of afunix. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { runRegistered, type RunOptions } from './registered';
+import { folder } from './support';
 
 /** Runs it and returns what it told; it must end by itself, and complain of nothing. */
 async function told(
@@ -302,6 +305,17 @@ test('without the addon there is one warning in the process, and net carries on'
   const { available, reason } = lines[4] as { available: boolean; reason: string };
   assert.equal(available, false);
   assert.match(reason, /could not be loaded/);
+});
+
+test('an addon that is none, or one of another machine, is one warning too', async (t) => {
+  const addon = path.join(folder(t), 'afunix.node');
+  writeFileSync(addon, 'not for this machine');
+  const environment = { AFUNIX_ADDON: addon };
+  const { code, told: lines, stderr } = await runRegistered(t, ECHO, { environment });
+  assert.equal(code, 0);
+  const theirs = [OURS[0], { client: false }, { server: false }, 'hello'];
+  assert.deepEqual(sorted(lines), sorted(theirs));
+  assert.equal(stderr.match(/AFUNIX_NO_ADDON/g)?.length, 1, stderr);
 });
 
 test('a setting that is none is one warning, and net carries on', async (t) => {
