@@ -31,6 +31,7 @@ export type { AbstractLength } from './address';
 export type { Address, ListeningAddress } from './address-string';
 export type { Configuration, EngineName } from './configure';
 export type { SystemError } from './errors';
+export type { DiagnosticsMessages } from './diagnostics';
 export type { DescriptorLimits } from './descriptor-quota';
 export type { DescriptorLike } from './descriptor-sending';
 export type { Feature, Features, Stats } from './features';

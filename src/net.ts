@@ -7,7 +7,7 @@ import { withAddress } from './address-string';
 import { normalizeArguments, packArguments } from './arguments';
 import { missingBecause, native } from './binding';
 import { cannotGuard, expectationOf } from './credentials/expectation';
-import { tellOfMade } from './client-channel';
+import { tellOfMade } from './diagnostics';
 import { NetServer } from './server/net-server';
 import {
   Server as AfunixServer,

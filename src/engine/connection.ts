@@ -5,7 +5,10 @@
  * It is an AsyncResource so that everything the socket tells its user happens in the context in which the
  * socket was made.
  */
+import { AsyncResource } from 'node:async_hooks';
+import { getSystemErrorName } from 'node:util';
 import { PeerConnection } from '../credentials/connection';
+import { debug, debugging } from '../debug';
 import { errnoException } from '../errors';
 import { engine, flush, own, submit, type HandleOwner } from './engine';
 import { Ask } from './records';
@@ -67,7 +70,9 @@ export abstract class EngineConnection<User extends ConnectionUser>
 
   /** Half-close, behind everything sent so far. */
   shutdown(callback: (status: number) => void): void {
-    this.shutdownCallback = callback;
+    // Whoever waits for the end is told in the context in which it was asked for.
+    const context = new AsyncResource('AFUNIXSHUTDOWN');
+    this.shutdownCallback = (status) => context.runInAsyncScope(callback, undefined, status);
     submit(this.handle, Ask.shutdown, 0, 0);
   }
 
@@ -76,6 +81,13 @@ export abstract class EngineConnection<User extends ConnectionUser>
     this.closedCallback = callback;
     this.user = null;
     this.closed();
+    if (debugging)
+      debug(
+        '#%d: close, %d bytes read, %d written',
+        this.handle,
+        this.bytesRead,
+        this.bytesWritten,
+      );
     submit(this.handle, Ask.close, 0, 0);
   }
 
@@ -101,6 +113,12 @@ export abstract class EngineConnection<User extends ConnectionUser>
   onConnected(status: number): void {
     const { user } = this;
     if (user === null) return;
+    if (debugging)
+      debug(
+        '#%d: %s',
+        this.handle,
+        status === 0 ? 'connected' : `connecting failed: ${getSystemErrorName(status)}`,
+      );
     const tell = (): void => this.runInAsyncScope(connected, user, status);
     if (status !== 0) tell();
     else this.whenMet(tell, (error) => this.runInAsyncScope(() => user.destroy(error)));
@@ -108,11 +126,13 @@ export abstract class EngineConnection<User extends ConnectionUser>
 
   onEnd(): void {
     this.reading = false;
+    if (debugging) debug('#%d: end', this.handle);
     if (this.user !== null) this.runInAsyncScope(ended, this.user);
   }
 
   onReadError(status: number): void {
     this.reading = false;
+    if (debugging) debug('#%d: read %s', this.handle, getSystemErrorName(status));
     if (this.user !== null) this.runInAsyncScope(readFailed, this.user, status);
   }
 
@@ -121,7 +141,7 @@ export abstract class EngineConnection<User extends ConnectionUser>
   onShutdown(status: number): void {
     const callback = this.shutdownCallback;
     this.shutdownCallback = null;
-    if (callback !== null && this.user !== null) this.runInAsyncScope(callback, undefined, status);
+    if (callback !== null && this.user !== null) callback(status);
   }
 
   onClosed(): void {
@@ -131,6 +151,7 @@ export abstract class EngineConnection<User extends ConnectionUser>
   }
 
   protected tellWriteError(status: number): void {
+    if (debugging) debug('#%d: write %s', this.handle, getSystemErrorName(status));
     if (this.user !== null) this.runInAsyncScope(writeFailed, this.user, status);
   }
 

@@ -7,6 +7,8 @@
  * state and goes on from there: the addon calls `dispatch` again, or a next tick does.
  */
 import { native, type NativeBinding } from '../binding';
+import { debug, debugging } from '../debug';
+import { engineChannel } from '../diagnostics';
 import { errnoException } from '../errors';
 import { chosenEngine, engineRuns, uringReason } from './choice';
 import { chunkFromArea, chunkFromSlab, receiveArea, slabs } from './chunks';
@@ -139,6 +141,9 @@ export function startEngine(): number {
   engineRuns(choice);
   submitsAtOnce = choice.engine === 'io_uring';
   attached = true;
+  const { engine: name, reason } = choice;
+  if (debugging) debug('engine: %s%s', name, reason === undefined ? '' : ` (${reason})`);
+  if (engineChannel.hasSubscribers) engineChannel.publish({ ...choice });
   process.on('exit', flushAtExit);
   if (defaultBusyPoll > 0) native.setBusyPoll(-1, defaultBusyPoll);
   return 0;

@@ -6,8 +6,8 @@
  * touched. The rest of afunix is loaded when the first path is asked for.
  */
 import net from 'node:net';
-import { debuglog } from 'node:util';
 import { isPipeName } from '../arguments';
+import { debug, debugging, shown } from '../debug';
 import { pathFilter, patternsIn } from './paths';
 import { register, registration, type Registration } from './registration';
 import type * as Taking from './taking';
@@ -16,7 +16,6 @@ type Method = (this: object, ...args: unknown[]) => unknown;
 
 const socketMethods = net.Socket.prototype as unknown as { connect: Method };
 const serverMethods = net.Server.prototype as unknown as { listen: Method };
-const debug = debuglog('afunix');
 
 function install(registered: Registration): void {
   const { connect } = socketMethods;
@@ -42,7 +41,7 @@ function install(registered: Registration): void {
   socketMethods.connect = function (...args) {
     if (forUs(args) && load()?.takeSocket(this as net.Socket) === true) {
       registered.sockets += 1;
-      debug('register: connect %s', pathAmong(args));
+      if (debugging) debug('register: connect %s', shown(pathAmong(args)));
       // It has another prototype by now.
       return (this as net.Socket).connect(...(args as [string]));
     }
@@ -53,7 +52,7 @@ function install(registered: Registration): void {
     if (forUs(args)) {
       if (load()?.takeServer(this as net.Server, args) === true) {
         registered.servers += 1;
-        debug('register: listen %s', pathAmong(args));
+        if (debugging) debug('register: listen %s', shown(pathAmong(args)));
         return this;
       }
     }
@@ -63,7 +62,7 @@ function install(registered: Registration): void {
   // As those had.
   Object.defineProperty(socketMethods.connect, 'name', { value: 'connect' });
   Object.defineProperty(serverMethods.listen, 'name', { value: 'listen' });
-  debug('register: %s', registered.replaced.join(', '));
+  if (debugging) debug('register: %s', registered.replaced.join(', '));
 }
 
 /** The path that `connect` or `listen` is called with, in whichever form. */

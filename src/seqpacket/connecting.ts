@@ -5,10 +5,13 @@ import { withAddress } from '../address-string';
 import { SEQPACKET } from '../binding';
 import { connectPatience } from '../connect-timeout';
 import { expectationOf, type Expectation } from '../credentials/expectation';
+import { debug, debugging, shown } from '../debug';
+import { messageClientChannel } from '../diagnostics';
 import { engine } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
 import { startMessages } from './memory';
 import type { SocketConnectOptions } from './options';
+import type { Socket } from './socket';
 
 export type ConnectArguments = [
   target: string | SocketConnectOptions,
@@ -25,7 +28,8 @@ export interface Opening {
   open(descriptors: boolean): number;
 }
 
-export function openConnection([given]: ConnectArguments): Opening {
+/** Looks at what `socket` was told to connect to. */
+export function openConnection(socket: Socket, [given]: ConnectArguments): Opening {
   const [target] = withAddress([given]) as ConnectArguments;
   const options = typeof target === 'string' ? { path: target } : target;
   const { path, timeout, abstractLength } = options ?? {};
@@ -38,12 +42,17 @@ export function openConnection([given]: ConnectArguments): Opening {
   }
   const patience = connectPatience(options?.connectTimeout);
   const padded = isPadded(abstractLength);
+  if (messageClientChannel.hasSubscribers) messageClientChannel.publish({ socket });
   return {
     path,
     timeout,
     expectation: expectationOf(options),
-    open: (descriptors) =>
-      engine().connect(encodeAddress(path), padded, patience, SEQPACKET, descriptors),
+    open(descriptors) {
+      const address = encodeAddress(path);
+      const handle = engine().connect(address, padded, patience, SEQPACKET, descriptors);
+      if (debugging) debug('#%d: connect %s (SOCK_SEQPACKET)', handle, shown(path));
+      return handle;
+    },
   };
 }
 

@@ -6,6 +6,7 @@ import type { LooseOptions } from '../arguments';
 import type { PeerCredentials } from '../credentials/peer';
 import type { Refusal } from '../server/refusal';
 import { startMessages } from './memory';
+import { messageServerChannel } from '../diagnostics';
 import { codedError } from '../errors';
 import { connectionFor, type Accepted } from '../server/listener';
 import {
@@ -13,6 +14,7 @@ import {
   kElsewhere,
   kSocketFor,
   kSocketType,
+  kTell,
   ServerMethods,
   type AcceptedSocket,
 } from '../server/methods';
@@ -124,6 +126,12 @@ class MessageServer extends ServerMethods {
     socket.server = this;
     if (this.pauseOnConnect) socket.pause();
     return socket;
+  }
+
+  protected override [kTell](socket: AcceptedSocket): void {
+    if (!messageServerChannel.hasSubscribers) return;
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- what kSocketFor made
+    messageServerChannel.publish({ socket: socket as Socket });
   }
 }
 

@@ -116,7 +116,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
         'This socket is connected, or was: make another one for another connection',
       );
     }
-    const { path, timeout, expectation, open } = openConnection(args);
+    const { path, timeout, expectation, open } = openConnection(this, args);
     const listener = args[1];
     if (typeof listener === 'function') this.once('connect', listener);
     if (timeout !== undefined) this.setTimeout(timeout);

@@ -1,5 +1,7 @@
 /** Listener: the engine's side of one listening socket. */
 import { AsyncResource } from 'node:async_hooks';
+import { getSystemErrorName } from 'node:util';
+import { debug, debugging } from '../debug';
 import { engine, flush, own, submit, type HandleOwner } from '../engine/engine';
 import { Ask } from '../engine/records';
 import type { PeerConnection } from '../credentials/connection';
@@ -83,6 +85,7 @@ export class Listener extends AsyncResource implements HandleOwner, ListeningPoi
 
   /** Connections that were accepted meanwhile are closed. */
   close(): void {
+    if (debugging && this.user !== null) debug('#%d: close', this.handle);
     this.user = null;
     if (closedAtExit.delete(this) && closedAtExit.size === 0) process.off('exit', closeAll);
     submit(this.handle, Ask.close, 0, 0);
@@ -111,6 +114,7 @@ export class Listener extends AsyncResource implements HandleOwner, ListeningPoi
 
   onAccepted(handle: number, peer: number): void {
     const { user } = this;
+    if (debugging) debug('#%d: accepted #%d', this.handle, handle);
     if (user === null) submit(handle, Ask.close, 0, 0);
     else if (this.gate !== null) this.gate.come(handle, peer);
     else {
@@ -123,6 +127,7 @@ export class Listener extends AsyncResource implements HandleOwner, ListeningPoi
 
   onDropped(status: number, count: number): void {
     const { user } = this;
+    if (debugging) debug('#%d: %d dropped: %s', this.handle, count, getSystemErrorName(status));
     if (user !== null) this.runInAsyncScope(() => user[onDrop](status, count));
   }
 

@@ -1,7 +1,6 @@
 /** The methods of Server: what `net.Server` does, on a pathname or abstract name. Never constructed itself. */
 import type { AsyncResource } from 'node:async_hooks';
 import cluster from 'node:cluster';
-import diagnostics from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import net from 'node:net';
 import { getDefaultHighWaterMark } from 'node:stream';
@@ -10,6 +9,8 @@ import { STREAM, type SocketType } from '../binding';
 import { encodeAddress, isAbstract, isPadded, type AbstractLength } from '../address';
 import { withAddress } from '../address-string';
 import { backlogOf, isPipeName, normalizeArguments, type LooseOptions } from '../arguments';
+import { debug, debugging, shown } from '../debug';
+import { listenTrace, refusedChannel, serverSocketChannel } from '../diagnostics';
 import { engine, startEngine } from '../engine/engine';
 import { addHint, codedError, errnoException } from '../errors';
 import { listenAsNet } from '../net-twin';
@@ -54,6 +55,8 @@ export const kShared = Symbol('shared');
 const kRules = Symbol('rules');
 const kPresent = Symbol('present');
 export const kServerOptions = Symbol('options');
+/** Tells a diagnostics channel of an accepted socket. */
+export const kTell = Symbol('tell');
 
 /** The kernel rounds it up to 512. */
 const DEFAULT_BACKLOG = 511;
@@ -63,18 +66,6 @@ const LISTENING = 0x100;
 
 const READABLE_BY_ALL = 0o444;
 const WRITABLE_BY_ALL = 0o222;
-
-interface ListenTrace {
-  readonly asyncStart: diagnostics.Channel;
-  readonly asyncEnd: diagnostics.Channel;
-  readonly error: diagnostics.Channel;
-}
-
-const listenTrace = (
-  diagnostics as unknown as { tracingChannel?: (name: string) => ListenTrace }
-).tracingChannel?.('net.server.listen');
-
-const serverChannel = diagnostics.channel('net.server.socket');
 
 /** What a server makes of a connection and counts until it is gone. */
 export interface AcceptedSocket {
@@ -193,12 +184,14 @@ export class ServerMethods extends EventEmitter {
   private [kOpened](handle: number | Error, path: string | undefined): void {
     if (typeof handle !== 'number' || handle < 0) {
       const error = typeof handle === 'number' ? listenFailure(handle, path) : handle;
+      if (debugging) debug('listen %s: %s', shown(path), error.message);
       listenTrace?.error.publish({ server: this[kFace], error });
       process.nextTick(emitError, this, error);
       return;
     }
     listenTrace?.asyncEnd.publish({ server: this[kFace] });
     const listener = new Listener(handle, this);
+    if (debugging) debug('#%d: listen %s', handle, shown(path));
     if (this[kPlace] !== null) listener.closeAtExit();
     this[kListener] = listener;
     this._connectionKey = `-1:${path ?? 'null'}:-1`;
@@ -223,7 +216,12 @@ export class ServerMethods extends EventEmitter {
     const socket = this[kSocketFor](connection);
     this._connections += 1;
     this.emit('connection', socket);
-    if (serverChannel.hasSubscribers) serverChannel.publish({ socket });
+    this[kTell](socket);
+  }
+
+  /** Whoever watches all servers hears of it. */
+  protected [kTell](socket: AcceptedSocket): void {
+    if (serverSocketChannel.hasSubscribers) serverSocketChannel.publish({ socket });
   }
 
   /** Who is let in, by the rules of this listen(). */
@@ -245,6 +243,10 @@ export class ServerMethods extends EventEmitter {
       admit: (connection) => this[onAccept](connection as Accepted),
       refused: (peer, refusal) => {
         countRefusal();
+        if (debugging) debug('refused pid %s uid %d: %s', peer.pid, peer.uid, refusal);
+        if (refusedChannel.hasSubscribers) {
+          refusedChannel.publish({ server: this[kFace], peer, refusal });
+        }
         if (refusal.code === 'maxConnections') this.emit('drop');
         this.emit('refused', peer, refusal);
       },

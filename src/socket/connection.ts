@@ -239,7 +239,7 @@ export class Connection extends EngineConnection<StreamUser> {
     this.onWritten(0);
     const shutdown = this.shutdownCallback;
     this.shutdownCallback = null;
-    if (shutdown !== null) this.runInAsyncScope(shutdown, undefined, 0);
+    if (shutdown !== null) shutdown(0);
     super.onClosed();
   }
 }

@@ -6,8 +6,9 @@ import { STREAM } from '../binding';
 import { encodeAddress, isPadded, type AbstractLength } from '../address';
 import { withAddress } from '../address-string';
 import { normalizeArguments, unpackArguments, type LooseOptions } from '../arguments';
-import { tellOfConnecting } from '../client-channel';
 import { connectPatience } from '../connect-timeout';
+import { debug, debugging, shown } from '../debug';
+import { tellOfConnecting } from '../diagnostics';
 import { onConnect, onEnd, onReadError, onWriteError } from '../engine/connection';
 import { cannotGuard, expectationOf } from '../credentials/expectation';
 import type { PeerCredentials } from '../credentials/peer';
@@ -119,6 +120,7 @@ export class SocketMethods extends Duplex implements StreamUser {
       connection === null
         ? engine().connect(address, padded, limited, STREAM, Boolean(this[kOptions].maxDescriptors))
         : engine().connectAgain(connection.handle, address, padded, limited);
+    if (debugging) debug('#%d: connect %s', connection?.handle ?? status, shown(path));
     if (status < 0) {
       this.destroy(errnoException(status, 'connect', path));
       return;

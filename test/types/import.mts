@@ -1,4 +1,5 @@
 // What a program written with `import` sees. Compiled, never run.
+import { subscribe } from 'node:diagnostics_channel';
 import { type Duplex, Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type nodeNet from 'node:net';
@@ -14,8 +15,10 @@ import net, {
   Server,
   Socket,
   stats,
+  type DiagnosticsMessages,
 } from 'afunix';
 
+const takesText = (_: string): void => {};
 const takesDuplex = (_: Duplex): void => {};
 const takesWritable = (_: Writable): void => {};
 
@@ -66,6 +69,16 @@ const engine: 'epoll' | 'io_uring' | 'net' = stats().engine;
 const roundTrips: number = stats().wakeups;
 configure({ engine: 'epoll', busyPoll: 50 });
 
+// What our diagnostics channels are told.
+type Refused = DiagnosticsMessages['afunix.server.refused'];
+subscribe('afunix.server.refused', (message) => {
+  const { peer, refusal } = message as Refused;
+  takesText(`${peer.uid} ${refusal.code}`);
+});
+const started: DiagnosticsMessages['afunix.engine'] = { engine: 'epoll' };
+// @ts-expect-error there is no such channel
+export type None = DiagnosticsMessages['afunix.weather'];
+
 // @ts-expect-error no such engine
 configure({ engine: 'kqueue' });
 // @ts-expect-error a path is a string
@@ -75,7 +88,7 @@ stats().engine = 'epoll';
 // @ts-expect-error nothing like this exists
 net.createTunnel();
 
-export { bytes, constructed, engine, features, list, roundTrips, version, written, wrote };
+export { bytes, constructed, engine, features, list, roundTrips, started, version, written, wrote };
 
 // `net.Socket` is a type as well, as it is with `node:net`.
 export function describe(socket: net.Socket, server: net.Server): string {
