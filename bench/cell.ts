@@ -33,7 +33,7 @@ export interface CellRequest {
 export async function runCell(request: CellRequest): Promise<CellResult> {
   const { workload, contender, settings, placement, directory, signal, patience, inspection } =
     request;
-  const pinned = 'reason' in placement ? undefined : placement;
+  const pinned = 'reason' in placement || workload.cores === 'any' ? undefined : placement;
   const launch = contender.launch(workload.nodeOptions ?? []);
   const server = new Child('server', launch, pinned?.server);
   const client = new Child('client', launch, pinned?.client);

@@ -12,6 +12,12 @@ export interface AfunixLibrary {
     listen(options: { path: string; authorize?: unknown }, onListening: () => void): unknown;
     once(event: 'error', listener: (error: Error) => void): unknown;
   };
+  transfer(server: unknown): unknown;
+  receive(
+    transferred: unknown,
+    options: object,
+    onConnection: (connection: Duplex) => void,
+  ): unknown;
   connect(
     options: Endpoint & {
       busyPoll?: number;

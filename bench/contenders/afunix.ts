@@ -71,6 +71,19 @@ function afunixContender(variant: AfunixVariant): JavaScriptContender {
         }),
       connect: (endpoint) => passing(connect(endpoint)),
     },
+    threads: {
+      listen: (path, onConnection) =>
+        new Promise((resolve, reject) => {
+          const { createServer, transfer } = library();
+          const server = createServer(socketOptions, onConnection);
+          server.once('error', reject);
+          server.listen({ path }, () =>
+            resolve({ endpoint: { path }, share: () => transfer(server) }),
+          );
+        }),
+      receive: (shared, onConnection) =>
+        void library().receive(shared, socketOptions, onConnection),
+    },
     http: {
       // Half-open is what http.Server asks of its own sockets.
       listen: (server: http.Server, path: string) =>

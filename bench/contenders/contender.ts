@@ -57,6 +57,8 @@ export interface JavaScriptContender extends Contender {
   readonly descriptors?: DescriptorContender;
   /** With messages of its own; without, they are framed on its streams. */
   readonly messages?: MessageContender;
+  /** With one listener for several threads. */
+  readonly threads?: ThreadsContender;
   /** Under `node:http`; only contenders that are streams have it. */
   readonly http?: HttpContender;
   /** Monotonic counters of this process, kept with the raw results. */
@@ -66,6 +68,16 @@ export interface JavaScriptContender extends Contender {
 /** A connection that open files travel over, with afunix's method and event for it. */
 export interface DescriptorConnection extends Connection {
   sendDescriptors(descriptors: number[], bytes: Uint8Array): boolean;
+}
+
+/** A server whose listener other threads of its process can have as well. */
+export interface ThreadsContender {
+  listen(
+    socketPath: string,
+    onConnection: (connection: Connection) => void,
+  ): Promise<{ endpoint: Endpoint; share(): unknown }>;
+  /** In another thread, with what `share` returned. */
+  receive(shared: unknown, onConnection: (connection: Connection) => void): void;
 }
 
 export interface DescriptorContender {

@@ -11,6 +11,7 @@ import { messages } from './messages.js';
 import { oneWay } from './one-way.js';
 import { openLoop } from './open-loop.js';
 import { redisShaped } from './redis-shaped.js';
+import { threads } from './threads.js';
 import { presetWorkloads } from './preset-workloads.js';
 import type { Point, Workload } from './workload.js';
 
@@ -45,6 +46,8 @@ export const workloads: readonly Workload[] = [
   fanIn(100),
   descriptorPassing,
   redisShaped,
+  threads(1),
+  threads(2),
 ];
 
 /** Not in the table that everybody gets, but on the curves of a full run. */

@@ -105,6 +105,8 @@ export interface Workload {
   /** Connections it would like to have. */
   readonly connections: number;
   readonly load?: Load;
+  /** Not pinned, whatever was asked for: more than one core is to be used by a process. */
+  readonly cores?: 'any';
   /** Options for `node`, where its defaults would drown what is measured. */
   readonly nodeOptions?: readonly string[];
   /** Seconds that `measure` takes after the warm-up. */
