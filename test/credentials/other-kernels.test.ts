@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { label } from 'afunix/credentials';
 import { runLone } from '../helpers/lone-process';
-import { type OtherKernel, otherKernel, withoutCompiler } from '../helpers/other-kernel';
+import { type OtherKernel, otherKernel, withoutOtherKernels } from '../helpers/other-kernel';
 import { needs } from './support';
 
 const EACCES = 13;
@@ -55,7 +55,7 @@ async function labelled(
   return JSON.parse(lines.join('\n')) as Seen;
 }
 
-describe('a security label', needs(withoutCompiler()), () => {
+describe('a security label', needs(withoutOtherKernels()), () => {
   test('is told without the NUL that some modules put behind it, and matched byte by byte', async (t) => {
     const context = 'system_u:system_r:sshd_t:s0';
     for (const end of ['', '\0']) {
@@ -115,7 +115,7 @@ test('label() takes what could be one', () => {
 
 test(
   'before Linux 4.13 there are no groups: the primary one is known, of the others nothing is',
-  needs(withoutCompiler()),
+  needs(withoutOtherKernels()),
   async (t) => {
     const lines = await runLone(
       t,
@@ -174,7 +174,7 @@ for (const [what, errno, reason, exited] of [
   ],
   ['T7: nor where that is said in another way', ESRCH, 'the process has exited', 'exited'],
 ] as const) {
-  test(what, needs(withoutCompiler()), async (t) => {
+  test(what, needs(withoutOtherKernels()), async (t) => {
     const lines = await runLone(
       t,
       {},

@@ -17,7 +17,7 @@ import {
   sameUser,
   uid,
 } from 'afunix/credentials';
-import { needs, NOBODY, serve, startClient, withoutPython, withoutRoot } from './support';
+import { needs, NOBODY, OURS, serve, startClient, withoutPython, withoutRoot } from './support';
 
 const ours = process.geteuid?.() ?? -1;
 const group0 = process.getegid?.() ?? -1;
@@ -130,7 +130,7 @@ test('somebody in a foreign pid namespace is matched by none, and by the opposit
     gid(group0),
     group(group0),
     label('x'),
-    executable(process.execPath),
+    executable(OURS),
   ];
   for (const policy of policies) {
     assert.equal(await answer(policy, peer), false, policy.description);
@@ -149,7 +149,7 @@ test('somebody in a foreign pid namespace is matched by none, and by the opposit
 describe('executable()', () => {
   test('knows our own, and not another', async (t) => {
     const { path, connection } = await serve(t, 'stream', {
-      authorize: executable(process.execPath, '/nowhere/at all'),
+      authorize: executable(OURS, '/nowhere/at all'),
     });
     const net = await import('afunix');
     const client = net.connect(path);

@@ -1,6 +1,6 @@
 /** What the tests of credentials share: servers, clients that are somebody else, and what has to be there for them. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chmodSync } from 'node:fs';
+import { chmodSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import net, {
@@ -13,6 +13,9 @@ import seqpacket from 'afunix/seqpacket';
 import type { PeerCredentials, Refusal } from 'afunix/credentials';
 import { freshDirectory } from '../helpers/socket-paths';
 import { happens } from '../helpers/sockets';
+
+/** The file that this process runs; with a sanitizer process.execPath is a script. */
+export const OURS = readlinkSync('/proc/self/exe');
 
 /** The second user of all these tests. */
 export const NOBODY = 65_534;

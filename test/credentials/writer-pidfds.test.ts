@@ -8,7 +8,7 @@ import { Descriptor } from 'afunix/raw';
 import seqpacket, { type MessageInfo, type Socket as MessageSocket } from 'afunix/seqpacket';
 import { takeCensus } from '../helpers/descriptors';
 import { happens } from '../helpers/sockets';
-import { connect, kinds, needs, serve, start, withoutPython, type Kind } from './support';
+import { connect, kinds, needs, serve, start, withoutPython, type Kind, OURS } from './support';
 
 const withoutPidfds = features().writerPidfd.reason;
 const PIDFD = { passCredentials: 'pidfd' } as const;
@@ -98,7 +98,7 @@ for (const kind of kinds) {
         assert.equal(pidOf(writer.pidfd), process.pid);
         assert.deepEqual(writer.reasons, {});
         assert.equal(pidfds() - before, 1);
-        await executable(process.execPath).check(writer);
+        await executable(OURS).check(writer);
         socket.destroy();
         await happens(socket, 'close');
         assert.equal(writer.pidfd.closed, true);

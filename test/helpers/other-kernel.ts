@@ -61,7 +61,9 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *length) {
 
 const COMPILER = 'gcc';
 
-export function withoutCompiler(): string | undefined {
+/** Why there cannot be such a process here. */
+export function withoutOtherKernels(): string | undefined {
+  if (process.env['ASAN_OPTIONS'] !== undefined) return 'a sanitizer has LD_PRELOAD for itself';
   return spawnSync(COMPILER, ['--version']).status === 0 ? undefined : `needs ${COMPILER}`;
 }
 
