@@ -6,7 +6,8 @@ import { requireAddon } from '../checks';
 import { Descriptor } from '../descriptor';
 import { groupName, userName } from './names';
 import { isKnownGid, isKnownUid } from './namespaces';
-import { type Exited, watchExit } from './exit';
+import type * as Exit from './exit';
+import type { Exited } from './exit';
 
 /** Where the rest can be asked for. */
 export interface PeerSource {
@@ -192,6 +193,9 @@ export class PeerCredentials {
     if (this.#exited === undefined) {
       const pidfd = this[kOpenPidfd]();
       const { pidfd: reason } = this.#reasons;
+      // Few ask, and it takes the poller of afunix/raw.
+      // eslint-disable-next-line @typescript-eslint/no-require-imports
+      const { watchExit } = require('./exit') as typeof Exit;
       this.#exited = watchExit(pidfd, reason === PROCESS_IS_GONE, reason);
     }
     return this.#exited;

@@ -50,7 +50,11 @@ function install(registered: Registration): void {
 
   serverMethods.listen = function (...args) {
     if (forUs(args)) {
-      if (load()?.takeServer(this as net.Server, args) === true) {
+      if (
+        load()
+          ?.servers()
+          .takeServer(this as net.Server, args) === true
+      ) {
         registered.servers += 1;
         if (debugging) debug('register: listen %s', shown(pathAmong(args)));
         return this;

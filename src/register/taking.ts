@@ -4,9 +4,15 @@ import { missingBecause, native } from '../binding';
 import { configureOnce } from '../configure';
 import { deriveFromNet } from './instances';
 import type { Registration } from './registration';
+import type * as Servers from './servers';
 
-export { takeServer } from './servers';
 export { takeSocket } from './sockets';
+
+/** What a program that only connects need not load. */
+export function servers(): typeof Servers {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  return require('./servers') as typeof Servers;
+}
 
 const WARNED = 'afunix/register has warned';
 

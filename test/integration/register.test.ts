@@ -18,6 +18,9 @@ async function told(
   return lines;
 }
 
+/** Of ours, and of the one package that finds the addon, when a program connects. */
+const MOST_FILES = 56;
+
 const ECHO = `
   const path = place + '/s';
   const server = net.createServer((socket) => {
@@ -257,6 +260,25 @@ test('AFUNIX_REGISTER_PATHS limits it, abstract names included; the last pattern
     ['left', false],
     { paths: ['**/yes'], servers: 1, sockets: 1 },
   ]);
+});
+
+test('little is loaded at the start, more with the first path, and what servers need with the first server', async (t) => {
+  const program = `
+    const loaded = () => Object.keys(require.cache).filter((file) => !file.startsWith(place));
+    const of = (part) => loaded().filter((file) => file.includes(part)).length;
+    tell([loaded().length, of('.node')]);
+    net.connect(place + '/nobody').on('error', () => {});
+    tell([loaded().length, of('.node'), of('/dist/server/'), of('/dist/raw/poller'), of('/dist/seqpacket/')]);
+    const server = net.createServer().listen(place + '/s', () => server.close());
+    tell([of('/dist/server/') > 0, of('/dist/raw/poller'), of('/dist/seqpacket/')]);
+  `;
+  const [start, connected, listening] = (await told(t, program)) as [number[], number[], unknown];
+  // How many files there are is what it costs, whatever else the machine does meanwhile.
+  assert.deepEqual(start, [5, 0]);
+  const [files = 0, ...rest] = connected;
+  assert.ok(files <= MOST_FILES, `${files} files`);
+  assert.deepEqual(rest, [1, 0, 0, 0]);
+  assert.deepEqual(listening, [true, 0, 0]);
 });
 
 test('features() and a global variable tell what was replaced', async (t) => {
