@@ -60,6 +60,18 @@ const SEQPACKET: readonly [row: string, contender: string, against: string, atLe
   ]),
 ];
 
+/** Programs and libraries that are not changed, and what stands in front of them. */
+const UNCHANGED: readonly [row: string, contender: string, against: string, atLeast: number][] = [
+  ['http', 'afunix-register', 'net-unix', 1.5],
+  ['nginx-http', 'nginx-afunix', 'nginx-net-unix', 1],
+  ['nginx-redis-shaped', 'nginx-stream-afunix', 'nginx-stream-net-unix', 1],
+  // Many connections with little to say: there the socket is what costs.
+  ['ioredis-50', 'afunix-register', 'net-unix', 1.2],
+  ...['ioredis-pipeline', 'ioredis-64-kib', 'pg-pipeline', 'pg-10', 'pg-rows'].map(
+    (row): [string, string, string, number] => [row, 'afunix-register', 'net-unix', 1],
+  ),
+];
+
 export const targets: readonly Target[] = [
   ...AGAINST_NET.map(([row, contender, atLeast]) => ({
     row,
@@ -70,6 +82,7 @@ export const targets: readonly Target[] = [
   ...['echo-100', 'echo-1000'].flatMap((row) =>
     OTHERS.map((against) => ({ row, contender: 'afunix', against, atLeast: 1 })),
   ),
+  ...UNCHANGED.map(([row, contender, against, atLeast]) => ({ row, contender, against, atLeast })),
   ...SEQPACKET.map(([row, contender, against, atLeast]) => ({ row, contender, against, atLeast })),
   { row: 'echo-1000', contender: 'afunix', against: 'net-unix', atLeast: 3, latency: 'p99' },
   { row: 'echo-100', contender: 'afunix', against: 'net-tcp', atLeast: 5 },

@@ -4,6 +4,7 @@ export type Unit =
   | 'messages/s'
   | 'connections/s'
   | 'requests/s'
+  | 'rows/s'
   | 'bytes/s'
   | 'bytes'
   | 'cores'

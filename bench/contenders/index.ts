@@ -6,6 +6,7 @@ import {
   afunixEpoll,
   afunixOnread,
 } from './afunix.js';
+import { afunixRegister } from './afunix-register.js';
 import { afunixRawSpin } from './afunix-raw.js';
 import { afunixSeqpacket, afunixSeqpacketBatched } from './afunix-seqpacket.js';
 import { bun } from './bun.js';
@@ -35,6 +36,7 @@ const javaScriptContenders: readonly JavaScriptContender[] = [
   afunixOnread,
   afunixBusyPoll,
   afunixBothEnds,
+  afunixRegister,
   ...afunixCallers,
   afunixSeqpacket,
   afunixSeqpacketBatched,

@@ -3,6 +3,7 @@ import { UsageError } from '../usage.js';
 import { behindNginxPreset } from './behind-nginx.js';
 import { connections1000 } from './connections-1000.js';
 import { goPingPong } from './go-ping-pong.js';
+import { librariesPreset } from './libraries.js';
 import { novelPreset } from './novel.js';
 import type { Preset } from './preset.js';
 import { relayPreset } from './relay.js';
@@ -13,6 +14,7 @@ export const presets: readonly Preset[] = [
   novelPreset,
   relayPreset,
   behindNginxPreset,
+  librariesPreset,
 ];
 
 export function presetById(id: string): Preset {

@@ -1,7 +1,9 @@
 import { echo } from './echo.js';
 import { http } from './http.js';
+import { ioredisWorkloads } from './ioredis.js';
 import { novel } from './novel.js';
 import { oneWay } from './one-way.js';
+import { pgWorkloads } from './pg.js';
 import { redisShaped } from './redis-shaped.js';
 import { requests } from './requests.js';
 import type { Workload } from './workload.js';
@@ -42,6 +44,9 @@ export const behindNginx = [
   among(BEHIND_STREAM, 'nginx-redis-shaped', redisShaped),
 ];
 
+/** What programs use that know nothing of it, with the servers that they were made for. */
+export const libraries = [http, ...ioredisWorkloads, ...pgWorkloads];
+
 /** Workloads that only presets run, or a run that asks for one of them by its whole name. */
 export const presetWorkloads: readonly Workload[] = [
   ...manyConnections,
@@ -49,4 +54,6 @@ export const presetWorkloads: readonly Workload[] = [
   ...novels,
   ...relays,
   ...behindNginx,
+  ...ioredisWorkloads,
+  ...pgWorkloads,
 ];
