@@ -33,7 +33,7 @@ export interface Options extends Method, Selection {
 // The warm-up is what it takes to have everything compiled: with less, http is half as fast.
 const USUAL = { rounds: 5, seconds: 1, warmUp: 0.75, idleSeconds: 2, inspect: false };
 const QUICK = { rounds: 2, seconds: 0.25, warmUp: 0.3, idleSeconds: 0.5, inspect: false };
-const FULL = { rounds: 7, seconds: 1, warmUp: 0.75, idleSeconds: 2, inspect: true };
+const FULL = { rounds: 5, seconds: 1, warmUp: 0.75, idleSeconds: 2, inspect: true };
 const PATIENCE = 20;
 
 const accepted = {
