@@ -13,7 +13,7 @@
  */
 import assert from 'node:assert/strict';
 import type { EventEmitter } from 'node:events';
-import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +21,7 @@ import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises';
 import { inspect, isDeepStrictEqual } from 'node:util';
+import { type Census, grown, takeCensus } from '../helpers/descriptors';
 
 export type Net = typeof import('node:net');
 export type Implementation = 'node:net' | 'afunix' | 'registered';
@@ -120,7 +121,7 @@ async function perform(
     assert.notEqual(net.Socket, (load('node:net') as Net).Socket, 'nothing to compare');
   await warmUp(implementation, net);
 
-  const before = openDescriptors();
+  const before = takeCensus();
   const lanes: Lanes = new Map();
   const cleanups: (() => unknown)[] = [];
   const curtain = new AbortController();
@@ -301,31 +302,14 @@ async function warmUp(implementation: Implementation, net: Net): Promise<void> {
   });
 }
 
-const descriptorFolder = '/proc/self/fd';
-
-function openDescriptors(): number {
-  return readdirSync(descriptorFolder).length;
-}
-
-async function assertNoneLeft(implementation: Implementation, before: number): Promise<void> {
+async function assertNoneLeft(implementation: Implementation, before: Census): Promise<void> {
   const patience = 400;
-  for (let round = 0; round < patience && openDescriptors() > before; round += 1) await delay(5);
-  const after = openDescriptors();
-  assert.ok(
-    after <= before,
-    `over ${implementation}: ${after - before} descriptors left open\n${listDescriptors()}`,
-  );
-}
-
-function listDescriptors(): string {
-  const lines = readdirSync(descriptorFolder).map((number) => {
-    try {
-      return `  ${number} -> ${readlinkSync(join(descriptorFolder, number))}`;
-    } catch {
-      return `  ${number} (closed meanwhile)`;
-    }
-  });
-  return lines.join('\n');
+  let left = grown(before, takeCensus());
+  for (let round = 0; round < patience && Object.keys(left).length > 0; round += 1) {
+    await delay(5);
+    left = grown(before, takeCensus());
+  }
+  assert.deepEqual(left, {}, `descriptors left open over ${implementation}`);
 }
 
 function compare(expected: Performance, actual: Performance): void {
