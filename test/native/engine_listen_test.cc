@@ -407,6 +407,7 @@ TEST(
   REQUIRE_OK(listener);
   // Some that the engine may have accepted already, and more than it accepts at a time.
   std::vector<Fd> clients;
+  clients.reserve(5 + 2 * kAcceptBudget);
   for (int i = 0; i < 5; ++i) clients.push_back(ConnectTo(address));
   rig.Settle();
   for (int i = 0; i < 2 * kAcceptBudget; ++i) clients.push_back(ConnectTo(address));
@@ -456,6 +457,7 @@ TEST("a listener that leaves others to go on lets in what nobody else may know o
 
   // A waiter of an io_uring is woken alone: these may have woken the one that leaves.
   std::vector<Fd> clients;
+  clients.reserve(2 * kAcceptBudget);
   for (int i = 0; i < 2 * kAcceptBudget; ++i) clients.push_back(ConnectTo(address));
   CHECK_EQ(leaving.Submit(first, SubmissionKind::kShutdown, 0, 1), kPending);
   (void)leaving.Await(first, Kind::kEnd);
