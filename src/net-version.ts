@@ -29,6 +29,9 @@ export const ZERO_CONNECTIONS_IS_A_LIMIT = atLeast(node, [21, 0]);
 /** `end()` on a socket that nobody connects finishes; before, it waited for a connection. */
 export const UNCONNECTED_SOCKETS_FINISH = atLeast(node, [21, 0]);
 
+/** A write that is under way when its socket is destroyed fails with ECANCELED; before, it was called done (nodejs/node#54032). */
+export const DESTROYED_WRITES_FAIL = atLeast(node, [23, 0]) || (node[0] === 22 && node[1] >= 9);
+
 /** `net.client.socket` tells of each `Socket.connect()`; before, only of `net.connect()`. */
 export const SOCKET_CONNECT_IS_PUBLISHED =
   atLeast(node, [24, 2]) || (node[0] === 22 && node[1] >= 17);

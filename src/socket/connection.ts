@@ -9,6 +9,8 @@ import { Ask } from '../engine/records';
 import { EngineConnection, type ConnectionUser } from '../engine/connection';
 import { loadOf } from './passing';
 
+const ECANCELED = -125;
+
 export type WriteCallback = (status: number) => void;
 
 export const onChunk = Symbol('onChunk');
@@ -235,8 +237,8 @@ export class Connection extends EngineConnection<StreamUser> {
   }
 
   override onClosed(): void {
-    // What was still under way is over; its stream was destroyed and only counts.
-    this.onWritten(0);
+    // What was still under way is over; its stream was destroyed.
+    this.onWritten(this.writeCallback === null ? 0 : ECANCELED);
     const shutdown = this.shutdownCallback;
     this.shutdownCallback = null;
     if (shutdown !== null) shutdown(0);

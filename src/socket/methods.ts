@@ -15,7 +15,7 @@ import type { PeerCredentials } from '../credentials/peer';
 import { engine, startEngine } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
 import { connectAsNet, connectNowhere } from '../net-twin';
-import { UNCONNECTED_SOCKETS_FINISH } from '../net-version';
+import { DESTROYED_WRITES_FAIL, UNCONNECTED_SOCKETS_FINISH } from '../net-version';
 import type { ServerMethods } from '../server/methods';
 import {
   Connection,
@@ -376,9 +376,9 @@ export class SocketMethods extends Duplex implements StreamUser {
     const context = new AsyncResource('AFUNIXWRITE');
     const done = (status: number): void => {
       let error: Error | null = null;
-      if (!this.destroyed) {
-        if (status === 0) this._unrefTimer();
-        else error = errnoException(status, 'write');
+      if (status === 0 && !this.destroyed) this._unrefTimer();
+      if (status !== 0 && (DESTROYED_WRITES_FAIL || !this.destroyed)) {
+        error = errnoException(status, 'write');
       }
       context.runInAsyncScope(callback, undefined, error);
     };
