@@ -17,11 +17,10 @@ constexpr int kTimedEvery = 7;
 
 class EchoServer : public Role, private Receiver {
  public:
-  EchoServer(const Load& load, std::unique_ptr<Io> (*open_io)())
-      : message_size_(load.message_size) {
+  EchoServer(const Load& load, OpenIo open_io) : message_size_(load.message_size) {
     const int listener = ListenAt(load.path);
-    std::thread([this, listener, open_io, count = load.connections] {
-      io_ = open_io();
+    std::thread([this, listener, open_io, size = load.message_size, count = load.connections] {
+      io_ = open_io(size);
       for (size_t i = 0; i < count; ++i) io_->Add(AcceptFrom(listener));
       for (;;) io_->Turn(*this);
     }).detach();
@@ -40,7 +39,7 @@ class EchoServer : public Role, private Receiver {
 
 class EchoClient : public Role, private Receiver {
  public:
-  EchoClient(const Load& load, std::unique_ptr<Io> (*open_io)())
+  EchoClient(const Load& load, OpenIo open_io)
       : message_size_(load.message_size),
         message_(pattern::At(0, load.message_size)),
         timed_every_(load.connections == 1 ? 1 : kTimedEvery),
@@ -49,8 +48,8 @@ class EchoClient : public Role, private Receiver {
     latency_ = std::make_unique<Latency>();
     std::vector<int> sockets;
     for (size_t i = 0; i < load.connections; ++i) sockets.push_back(ConnectTo(load.path));
-    std::thread([this, open_io, sockets = std::move(sockets)] {
-      io_ = open_io();
+    std::thread([this, open_io, size = load.message_size, sockets = std::move(sockets)] {
+      io_ = open_io(size);
       for (const int fd : sockets) io_->Add(fd);
       Run();
     }).detach();
@@ -145,7 +144,7 @@ class EchoClient : public Role, private Receiver {
 
 }  // namespace
 
-std::unique_ptr<Role> OpenEcho(const Load& load, std::unique_ptr<Io> (*open_io)()) {
+std::unique_ptr<Role> OpenEcho(const Load& load, OpenIo open_io) {
   if (load.server) return std::make_unique<EchoServer>(load, open_io);
   return std::make_unique<EchoClient>(load, open_io);
 }

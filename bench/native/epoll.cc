@@ -53,4 +53,4 @@ class EpollIo : public Io {
 
 }  // namespace
 
-std::unique_ptr<Io> OpenEpoll() { return std::make_unique<EpollIo>(); }
+std::unique_ptr<Io> OpenEpoll(size_t /*message_size*/) { return std::make_unique<EpollIo>(); }

@@ -28,6 +28,8 @@ class Io {
   virtual void Turn(Receiver& receiver) = 0;
 };
 
-std::unique_ptr<Io> OpenEpoll();
-std::unique_ptr<Io> OpenUring();
-std::unique_ptr<Io> OpenSpin();
+// For messages of `message_size` bytes.
+using OpenIo = std::unique_ptr<Io> (*)(size_t message_size);
+std::unique_ptr<Io> OpenEpoll(size_t message_size);
+std::unique_ptr<Io> OpenUring(size_t message_size);
+std::unique_ptr<Io> OpenSpin(size_t message_size);

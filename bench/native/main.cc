@@ -17,7 +17,7 @@ namespace {
 
 struct Contender {
   std::string_view name;
-  std::unique_ptr<Io> (*open_io)();
+  OpenIo open_io;
   bool one_way;
   bool messages;
 };
@@ -102,7 +102,7 @@ int main(int count, char** arguments) {
     words >> id >> command;
     std::string value = "null";
     if (command == "probe") {
-      if (contender.open_io != nullptr) contender.open_io();
+      if (contender.open_io != nullptr) (void)contender.open_io(1);
       value = R"({"compiler":")" __VERSION__ R"("})";
     } else if (command == "open") {
       role = Open(contender, words);

@@ -46,6 +46,6 @@ struct Phases {
   std::atomic<bool> running{true};
 };
 
-std::unique_ptr<Role> OpenEcho(const Load& load, std::unique_ptr<Io> (*open_io)());
+std::unique_ptr<Role> OpenEcho(const Load& load, OpenIo open_io);
 std::unique_ptr<Role> OpenOneWay(const Load& load);
 std::unique_ptr<Role> OpenMessages(const Load& load);

@@ -38,4 +38,4 @@ class SpinIo : public Io {
 
 }  // namespace
 
-std::unique_ptr<Io> OpenSpin() { return std::make_unique<SpinIo>(); }
+std::unique_ptr<Io> OpenSpin(size_t /*message_size*/) { return std::make_unique<SpinIo>(); }

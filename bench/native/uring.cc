@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -24,7 +25,9 @@ constexpr uint32_t kRequests = 4096;
 constexpr uint32_t kAnswers = 16'384;
 constexpr uint32_t kBuffers = 1024;
 // Larger than the message, and no larger than it has to be: all buffers together stay in the cache.
-constexpr uint32_t kBufferSize = 256;
+uint32_t BufferSizeFor(size_t message_size) {
+  return static_cast<uint32_t>(std::bit_ceil(message_size + 1));
+}
 
 Mapping Map(afunix::posix::Result<Mapping> mapping) {
   if (!mapping.ok()) {
@@ -36,7 +39,8 @@ Mapping Map(afunix::posix::Result<Mapping> mapping) {
 
 class UringIo : public Io {
  public:
-  UringIo() {
+  explicit UringIo(size_t message_size)
+      : buffer_size_(BufferSizeFor(message_size)), buffers_(size_t{kBuffers} * buffer_size_) {
     parameters_.flags = kSingleIssuer | kDeferTaskRun | kSubmitAll | kClamp | kCompletionSize;
     parameters_.completion_entries = kAnswers;
     ring_ = static_cast<int>(
@@ -59,15 +63,15 @@ class UringIo : public Io {
   void Add(int fd) override {
     const size_t connection = sockets_.size();
     sockets_.push_back(fd);
-    messages_.resize(sockets_.size() * kBufferSize);
+    messages_.resize(sockets_.size() * buffer_size_);
     Receive(connection);
   }
 
   // Copies the message to a place that is the connection's own. That place is free: of a
   // connection one message is on its way at a time, and its answer came after it had been sent.
   void Send(size_t connection, std::span<const std::byte> bytes) override {
-    if (bytes.size() > kBufferSize) Fail("the message is larger than the buffer");
-    std::byte* const message = messages_.data() + connection * kBufferSize;
+    if (bytes.size() > buffer_size_) Fail("the message is larger than the buffer");
+    std::byte* const message = messages_.data() + connection * buffer_size_;
     std::memcpy(message, bytes.data(), bytes.size());
     Request& request = NextRequest();
     request.operation = kSend;
@@ -112,8 +116,8 @@ class UringIo : public Io {
 
   void Recycle(uint16_t id) {
     Buffer& buffer = buffer_ring_.At<Buffer>(0)[buffer_tail_++ % kBuffers];
-    buffer.address = reinterpret_cast<uint64_t>(buffers_.data() + size_t{id} * kBufferSize);
-    buffer.length = kBufferSize;
+    buffer.address = reinterpret_cast<uint64_t>(buffers_.data() + size_t{id} * buffer_size_);
+    buffer.length = buffer_size_;
     buffer.id = id;
   }
 
@@ -156,7 +160,7 @@ class UringIo : public Io {
     if (answer.result == 0) return receiver.OnEnd(connection);
     if (answer.result > 0) {
       const auto id = static_cast<uint16_t>(answer.flags >> kBufferShift);
-      receiver.OnData(connection, {buffers_.data() + size_t{id} * kBufferSize,
+      receiver.OnData(connection, {buffers_.data() + size_t{id} * buffer_size_,
                                    static_cast<size_t>(answer.result)});
       Recycle(id);
     } else if (answer.result != -ENOBUFS) {
@@ -174,11 +178,14 @@ class UringIo : public Io {
   uint32_t request_tail_ = 0;
   uint32_t submitted_ = 0;
   uint16_t buffer_tail_ = 0;
-  std::vector<std::byte> buffers_ = std::vector<std::byte>(size_t{kBuffers} * kBufferSize);
+  uint32_t buffer_size_;
+  std::vector<std::byte> buffers_;
   std::vector<int> sockets_;
   std::vector<std::byte> messages_;
 };
 
 }  // namespace
 
-std::unique_ptr<Io> OpenUring() { return std::make_unique<UringIo>(); }
+std::unique_ptr<Io> OpenUring(size_t message_size) {
+  return std::make_unique<UringIo>(message_size);
+}
