@@ -1,5 +1,6 @@
 import { Latency } from '../latency.js';
 import { takeSample } from '../sample.js';
+import { cyclesCommands } from './cycles.js';
 import { measureSteady, steadyCommands } from './steady.js';
 import { endpointOf, type Role, type RoleContext, type Workload } from './workload.js';
 
@@ -18,46 +19,25 @@ export async function client(context: RoleContext): Promise<Role> {
   const { contender, settings } = context;
   const endpoint = endpointOf(context);
   const latency = new Latency();
-  let running = false;
-  let open = 0;
-  let closed = 0;
-  let onIdle: (() => void) | undefined;
 
-  /** Connects, says end, reads the server's end, and goes on to the next when it is closed. */
-  function cycle(): void {
+  /** Connects, says end, reads the server's end, and is over when it is closed. */
+  function begin(_nth: number, over: () => void): void {
     const startedAt = Latency.now();
     const connection = contender.connect(endpoint);
     let ended = false;
-    open++;
     connection.on('connect', () => connection.end());
     connection.on('end', () => (ended = true));
     connection.on('error', context.fail);
     connection.on('close', () => {
       if (!ended) context.fail(new Error('a connection was closed without its end'));
       latency.record(startedAt);
-      open--;
-      closed++;
-      if (running) cycle();
-      else if (open === 0) onIdle?.();
+      over();
     });
     connection.resume();
   }
 
   return {
-    commands: steadyCommands({
-      start: () => {
-        running = true;
-        for (let i = 0; i < settings.connections; i++) cycle();
-      },
-      sample: () => takeSample(closed),
-      resetLatency: () => latency.reset(),
-      latency: () => latency.summary(),
-      stop: () =>
-        new Promise<void>((resolve) => {
-          onIdle = resolve;
-          running = false;
-        }),
-    }),
+    commands: cyclesCommands({ concurrency: settings.connections, latency, bytes: 0, begin }),
   };
 }
 

@@ -7,6 +7,7 @@ import type { Connection } from '../contenders/contender.js';
 import { Latency } from '../latency.js';
 import { checkPattern, patternAt } from '../pattern.js';
 import { takeSample } from '../sample.js';
+import { cyclesCommands } from './cycles.js';
 import { measureSteady, steadyCommands } from './steady.js';
 import { endpointOf, type Role, type RoleContext, type Workload } from './workload.js';
 
@@ -49,47 +50,26 @@ async function client(context: RoleContext): Promise<Role> {
   const { contender, settings } = context;
   const endpoint = endpointOf(context);
   const latency = new Latency();
-  let running = false;
-  let open = 0;
-  let answered = 0;
-  let onIdle: (() => void) | undefined;
 
-  /** Connects, asks, compares every byte of the answer, and goes on to the next when it is closed. */
-  function request(): void {
+  /** Connects, asks what nobody else asks, compares every byte of the answer, and is over when it is closed. */
+  function begin(nth: number, over: () => void): void {
     const startedAt = Latency.now();
     const connection = contender.connect(endpoint);
-    const offset = answered * MESSAGE;
+    const offset = nth * MESSAGE;
     let received = Buffer.alloc(0);
-    open++;
     connection.on('data', (chunk: Buffer) => (received = Buffer.concat([received, chunk])));
     connection.on('error', context.fail);
     connection.on('close', () => {
       if (received.length !== MESSAGE) context.fail(new Error('an answer is not whole'));
       checkPattern(received, offset);
       latency.record(startedAt);
-      open--;
-      answered++;
-      if (running) request();
-      else if (open === 0) onIdle?.();
+      over();
     });
     connection.write(patternAt(offset, MESSAGE));
   }
 
   return {
-    commands: steadyCommands({
-      start: () => {
-        running = true;
-        for (let i = 0; i < settings.connections; i++) request();
-      },
-      sample: () => takeSample(answered, answered * MESSAGE),
-      resetLatency: () => latency.reset(),
-      latency: () => latency.summary(),
-      stop: () =>
-        new Promise<void>((resolve) => {
-          onIdle = resolve;
-          running = false;
-        }),
-    }),
+    commands: cyclesCommands({ concurrency: settings.connections, latency, bytes: MESSAGE, begin }),
   };
 }
 

@@ -189,20 +189,21 @@ void UringEngine::Submit(std::span<Submission> submissions, bool more) {
     return;
   }
   ++counters_.flushes;
+  const bool collect = attended_ && !more;
   if (!attended_) ring_.Notify(false);
   submissions_ = submissions;
   for (size_t row = 0; row < submissions.size(); ++row) {
     Submission& submission = submissions[row];
     StreamSocket* socket = FindStream(submission.handle);
     // What comes behind a send has to know what became of it.
-    if (socket != nullptr && socket->sending >= 0) SendRequested(attended_ && !more);
+    if (socket != nullptr && socket->sending >= 0) SendRequested(collect);
     if (socket != nullptr && submissions.size() > 1 && CanSend(submission, *socket)) {
       RequestSend(row, *socket);
     } else {
       CarryOut(submission);
     }
   }
-  if (unanswered_sends_ > 0) SendRequested(attended_ && !more);
+  if (unanswered_sends_ > 0) SendRequested(collect);
   submissions_ = {};
   const bool cancelled = std::exchange(cancelled_, false);
   if (attended_) {
