@@ -12,6 +12,8 @@ export interface Method {
   seconds: number;
   warmUp: number;
   idleSeconds: number;
+  /** No workload opens more. */
+  mostConnections: number;
   seed: number;
   cores: Cores;
   /** Whether system calls and allocations are counted, in cells of their own. */
@@ -31,9 +33,23 @@ export interface Options extends Method, Selection {
 }
 
 // The warm-up is what it takes to have everything compiled: with less, http is half as fast.
-const USUAL = { rounds: 5, seconds: 1, warmUp: 0.75, idleSeconds: 2, inspect: false };
-const QUICK = { rounds: 2, seconds: 0.25, warmUp: 0.3, idleSeconds: 0.5, inspect: false };
-const FULL = { rounds: 5, seconds: 1, warmUp: 0.75, idleSeconds: 2, inspect: true };
+const USUAL = {
+  rounds: 5,
+  seconds: 1,
+  warmUp: 0.75,
+  idleSeconds: 2,
+  mostConnections: Number.MAX_SAFE_INTEGER,
+  inspect: false,
+};
+const QUICK = {
+  rounds: 2,
+  seconds: 0.15,
+  warmUp: 0.3,
+  idleSeconds: 0.3,
+  mostConnections: 2_000,
+  inspect: false,
+};
+const FULL = { ...USUAL, inspect: true };
 const PATIENCE = 20;
 
 const accepted = {
@@ -98,6 +114,7 @@ export function parseOptions(args: string[]): Options {
     seconds: positive('seconds', values.seconds, defaults.seconds),
     warmUp: defaults.warmUp,
     idleSeconds: defaults.idleSeconds,
+    mostConnections: defaults.mostConnections,
     seed: positive('seed', values.seed, randomInt(1, 2 ** 32), Number.isInteger),
     cores: oneOf('cores', values.cores, CORES, 'different'),
     inspect: values.inspect ?? defaults.inspect,

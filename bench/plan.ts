@@ -40,7 +40,9 @@ export function planRounds(
       if (round === 1 && settings.connections < workload.connections) {
         notices.push(
           `${workload.id} ran with ${settings.connections} connections instead of ${workload.connections}: ` +
-            'the limit on open files (ulimit -n) is too low',
+            (settings.connections === options.mostConnections
+              ? 'a quick run opens no more'
+              : 'the limit on open files (ulimit -n) is too low'),
         );
       }
       for (const contender of shuffled(runnable(workload), bits)) {
@@ -59,8 +61,12 @@ export function planRounds(
   return plan;
 }
 
-function settingsOf(workload: Workload, { warmUp, seconds, idleSeconds }: Options): Settings {
-  return { warmUp, seconds, idleSeconds, connections: affordableConnections(workload.connections) };
+function settingsOf(
+  workload: Workload,
+  { warmUp, seconds, idleSeconds, mostConnections }: Options,
+): Settings {
+  const connections = affordableConnections(Math.min(workload.connections, mostConnections));
+  return { warmUp, seconds, idleSeconds, connections };
 }
 
 /** About how long a cell takes. */
