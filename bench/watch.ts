@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 
+import { descendants } from './descendants.js';
 import type { Watched } from './workloads/workload.js';
 
 /** The kernel's USER_HZ, the same on every architecture that Node runs on. */
@@ -30,6 +31,7 @@ export async function watchProcesses(
     at: performance.now() / 1e3,
     server: processCounts(pids.server),
     client: processCounts(pids.client),
+    helpers: helpersCpu([pids.server, pids.client]),
     own: process.cpuUsage(),
     machine: machineCounts(),
   });
@@ -42,6 +44,8 @@ interface Counts {
   at: number;
   server: ProcessCounts | undefined;
   client: ProcessCounts | undefined;
+  /** CPU seconds of what these two have started: Redis, nginx, a relay. */
+  helpers: number;
   own: NodeJS.CpuUsage;
   machine: MachineCounts | undefined;
 }
@@ -50,6 +54,7 @@ function difference(from: Counts, to: Counts): Watched {
   const watched: Watched = { perSecond: {}, shares: {} };
   const elapsed = to.at - from.at;
   let ours = (to.own.user + to.own.system - from.own.user - from.own.system) / 1e6;
+  ours += Math.max(0, to.helpers - from.helpers); // One that ends meanwhile takes its count with it.
   for (const name of ['server', 'client'] as const) {
     const [before, after] = [from[name], to[name]];
     if (!before || !after) return watched;
@@ -75,15 +80,7 @@ function difference(from: Counts, to: Counts): Watched {
 function processCounts(pid: number | undefined): ProcessCounts | undefined {
   if (pid === undefined) return undefined;
   try {
-    // The name in parentheses may hold spaces; utime and stime are fields 14 and 15.
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const counts = {
-      user: Number(fields[11]) / TICKS_PER_SECOND,
-      system: Number(fields[12]) / TICKS_PER_SECOND,
-      voluntarySwitches: 0,
-      involuntarySwitches: 0,
-    };
+    const counts = { ...processTimes(pid), voluntarySwitches: 0, involuntarySwitches: 0 };
     for (const thread of readdirSync(`/proc/${pid}/task`)) {
       const status = readFileSync(`/proc/${pid}/task/${thread}/status`, 'latin1');
       counts.voluntarySwitches += numberAfter(status, 'voluntary_ctxt_switches');
@@ -93,6 +90,30 @@ function processCounts(pid: number | undefined): ProcessCounts | undefined {
   } catch {
     return undefined; // It has ended, or this is not Linux.
   }
+}
+
+function processTimes(pid: number): Pick<ProcessCounts, 'user' | 'system'> {
+  // The name in parentheses may hold spaces; utime and stime are fields 14 and 15.
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return {
+    user: Number(fields[11]) / TICKS_PER_SECOND,
+    system: Number(fields[12]) / TICKS_PER_SECOND,
+  };
+}
+
+function helpersCpu(pids: readonly (number | undefined)[]): number {
+  const cpu = (pid: number): number => {
+    try {
+      const { user, system } = processTimes(pid);
+      return user + system;
+    } catch {
+      return 0; // It has ended.
+    }
+  };
+  return pids
+    .flatMap((pid) => (pid === undefined ? [] : descendants(pid)))
+    .reduce((sum, pid) => sum + cpu(pid), 0);
 }
 
 function numberAfter(text: string, name: string): number {
