@@ -4,7 +4,7 @@ import { checkDescriptorLimits } from './descriptor-quota';
 import { engine } from './engine/engine';
 import { codedError, errnoException } from './errors';
 import { Connection } from './socket/connection';
-import { AcceptedOptions, Socket } from './socket/socket';
+import { AcceptedOptions, socketOf, type Socket } from './socket/socket';
 import type { SocketOptions } from './socket/options';
 
 /**
@@ -23,21 +23,15 @@ export function socketpair(options: SocketOptions = {}): [Socket, Socket] {
   const status = engine().socketpair(handles, STREAM);
   if (status < 0) throw errnoException(status, 'socketpair');
   const [first = -1, second = -1] = handles;
-  return [makeSocket(first, options), makeSocket(second, options)];
-}
-
-function makeSocket(handle: number, options: SocketOptions): Socket {
   const { allowHalfOpen, highWaterMark, busyPoll } = options;
-  return new Socket(
-    new AcceptedOptions(
-      new Connection(handle),
-      allowHalfOpen === true,
-      options.readableHighWaterMark ?? highWaterMark,
-      options.writableHighWaterMark ?? highWaterMark,
-      false,
-      busyPoll,
-      options.maxDescriptors,
-      options.maxOpenDescriptors,
-    ),
+  const both = new AcceptedOptions(
+    allowHalfOpen === true,
+    options.readableHighWaterMark ?? highWaterMark,
+    options.writableHighWaterMark ?? highWaterMark,
+    false,
+    busyPoll,
+    options.maxDescriptors,
+    options.maxOpenDescriptors,
   );
+  return [socketOf(new Connection(first), both), socketOf(new Connection(second), both)];
 }

@@ -17,7 +17,7 @@ import { listenAsNet } from '../net-twin';
 import { LISTEN_MODE_IS_WHOLE, ZERO_CONNECTIONS_IS_A_LIMIT } from '../net-version';
 import { Connection } from '../socket/connection';
 import type { SocketMethods } from '../socket/methods';
-import { AcceptedOptions, Socket } from '../socket/socket';
+import { AcceptedOptions, socketOf } from '../socket/socket';
 import { AwaitedListener } from './awaited-listener';
 import { listenFailure } from './failure';
 import { Gate, Tally, type GateUser } from './gate';
@@ -54,6 +54,7 @@ export const kFinished = Symbol('finished');
 export const kShared = Symbol('shared');
 const kRules = Symbol('rules');
 const kPresent = Symbol('present');
+const kAcceptedOptions = Symbol('acceptedOptions');
 export const kServerOptions = Symbol('options');
 /** Tells a diagnostics channel of an accepted socket. */
 export const kTell = Symbol('tell');
@@ -94,6 +95,7 @@ export class ServerMethods extends EventEmitter {
   declare [kShared]: boolean;
   declare [kRules]: Rules | null;
   declare [kPresent]?: Tally;
+  declare [kAcceptedOptions]: AcceptedOptions | null;
 
   /** Of its listener and of what that accepts. */
   get [kSocketType](): SocketType {
@@ -259,19 +261,9 @@ export class ServerMethods extends EventEmitter {
   }
 
   protected [kSocketFor](connection: Accepted): AcceptedSocket {
-    const socket = new Socket(
-      new AcceptedOptions(
-        // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- what connectionFor() made
-        connection as Connection,
-        this.allowHalfOpen,
-        this.highWaterMark,
-        this.highWaterMark,
-        this.pauseOnConnect,
-        this[kServerOptions].busyPoll,
-        this[kServerOptions].maxDescriptors,
-        this[kServerOptions].maxOpenDescriptors,
-      ),
-    ) as unknown as SocketMethods;
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- what connectionFor() made
+    const made = connection as Connection;
+    const socket = socketOf(made, acceptedOptionsOf(this)) as unknown as SocketMethods;
     socket.server = this;
     socket._server = this;
     return socket;
@@ -387,7 +379,31 @@ export function initializeServer(server: ServerMethods, options: ServerOptions):
   server[kFinishing] = 0;
   server[kShared] = false;
   server[kServerOptions] = options;
+  server[kAcceptedOptions] = null;
   server[kRules] = null;
+}
+
+/** Made once; and again when somebody has changed a property of the server. */
+function acceptedOptionsOf(server: ServerMethods): AcceptedOptions {
+  const { allowHalfOpen, highWaterMark, pauseOnConnect } = server;
+  const made = server[kAcceptedOptions];
+  if (
+    made?.allowHalfOpen === allowHalfOpen &&
+    made.readableHighWaterMark === highWaterMark &&
+    made.pauseOnCreate === pauseOnConnect
+  ) {
+    return made;
+  }
+  const { busyPoll, maxDescriptors, maxOpenDescriptors } = server[kServerOptions];
+  return (server[kAcceptedOptions] = new AcceptedOptions(
+    allowHalfOpen,
+    highWaterMark,
+    highWaterMark,
+    pauseOnConnect,
+    busyPoll,
+    maxDescriptors,
+    maxOpenDescriptors,
+  ));
 }
 
 type WorkerListens = (server: net.Server, args: readonly unknown[], options: ServerOptions) => void;

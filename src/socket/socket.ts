@@ -79,14 +79,13 @@ export interface SocketConstructor {
   readonly prototype: Socket;
 }
 
-/** How a server, or socketpair(), makes a socket of a connection that exists already; not for users. */
+/** What sockets of connections that exist already are made with; all that one server accepts share it. Not for users. */
 export class AcceptedOptions {
   readonly emitClose = false;
   readonly autoDestroy = true;
   readonly decodeStrings = false;
 
   constructor(
-    readonly connection: Connection,
     readonly allowHalfOpen: boolean,
     readonly readableHighWaterMark: number | undefined,
     readonly writableHighWaterMark: number | undefined,
@@ -111,14 +110,18 @@ type GivenOptions = SocketOptions & StreamOptions;
 
 const initializeDuplex = Duplex as unknown as (options: DuplexOptions) => void;
 
-function construct(this: unknown, options?: SocketOptions | AcceptedOptions | number): unknown {
+function construct(
+  this: unknown,
+  options?: SocketOptions | AcceptedOptions | number,
+  connection?: Connection,
+): unknown {
   if (!(this instanceof SocketMethods)) return new Socket(options as SocketOptions);
-  if (options instanceof AcceptedOptions) {
+  if (options instanceof AcceptedOptions && connection !== undefined) {
     initialize(this, options, null);
-    // The stream's options are among them: a server makes one object for each connection, not two.
+    // The stream's options are among them: a connection costs no object for them.
     Reflect.apply(initializeDuplex, this, [options]);
     this.on('end', onReadableEnd);
-    start(this, options.connection, options.pauseOnCreate);
+    start(this, connection, options.pauseOnCreate);
     return undefined;
   }
   const given: GivenOptions = typeof options === 'number' ? { fd: options } : (options ?? {});
@@ -136,6 +139,11 @@ function construct(this: unknown, options?: SocketOptions | AcceptedOptions | nu
   this.on('end', onReadableEnd);
   if (given.fd !== undefined) openDescriptor(this, given.fd, given);
   return undefined;
+}
+
+/** The socket of a connection that a server has accepted, or that socketpair() has made. */
+export function socketOf(connection: Connection, options: AcceptedOptions): Socket {
+  return Reflect.construct(construct, [options, connection]) as Socket;
 }
 
 /** Methods that Duplex takes from its options. */

@@ -439,6 +439,28 @@ scenario('without allowHalfOpen the server ends when the client does', async (st
   await stage.settled();
 });
 
+scenario('whoever is accepted after a property of the server was set has it', async (stage) => {
+  const server = await listen(stage, stage.path());
+  const changes: [name: string, value: unknown][] = [
+    ['nothing', undefined],
+    ['allowHalfOpen', true],
+    ['highWaterMark', 1000],
+    ['pauseOnConnect', true],
+    ['allowHalfOpen', false],
+    ['pauseOnConnect', false],
+  ];
+  for (const [name, value] of changes) {
+    Reflect.set(server, name, value);
+    const { client, peer } = await admitted(stage, server);
+    stage.trace('peer', name, peer.allowHalfOpen, peer.isPaused(), peer.readableFlowing);
+    stage.trace('peer', 'marks', peer.readableHighWaterMark, peer.writableHighWaterMark);
+    const closed = happens(peer, 'close');
+    peer.destroy();
+    client.destroy();
+    await closed;
+  }
+});
+
 for (const highWaterMark of [0, 1, 1000, 65_536, 1_000_000]) {
   scenario(
     `highWaterMark ${highWaterMark} is that of the accepted sockets, both ways`,
