@@ -39,11 +39,13 @@ function faulty(id: string, title: string, fault: Fault, loses = false): JavaScr
 }
 
 /** Nothing is wrong with it: the same as net-unix under another name. */
-export const selftestTwin: JavaScriptContender = faulty(
-  'twin',
-  'node:net again',
-  (connection) => (bytes) => connection.write(bytes),
-);
+export const selftestTwin: JavaScriptContender = {
+  ...netUnix,
+  id: 'selftest-twin',
+  title: 'self-test: node:net again',
+  baselines: ['net-unix'],
+  selfTest: true,
+};
 
 export const selftestDelay = faulty(
   'delay',

@@ -95,7 +95,7 @@ test('system calls are counted right: a program that makes three per round trip'
 test(
   'the same thing twice is no difference in at least 38 of 40 runs',
   {
-    skip: process.env['AFUNIX_LONG'] === '1' ? false : 'takes a quarter of an hour: AFUNIX_LONG=1',
+    skip: process.env['AFUNIX_LONG'] === '1' ? false : 'takes six minutes: AFUNIX_LONG=1',
   },
   async () => {
     let same = 0;
