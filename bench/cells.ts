@@ -39,3 +39,22 @@ export function contendersOf(
   );
   return order.filter((id) => measured.has(id));
 }
+
+/** What failed, a line for each workload and contender, with what was said the first time. */
+export function failuresOf({ cells }: Results): string[] {
+  const failed = new Map<string, { rounds: number[]; inspection: boolean; error: string }>();
+  for (const cell of cells) {
+    if (!('error' in cell)) continue;
+    const name = `${cell.workload}, ${cell.contender}`;
+    const before = failed.get(name) ?? { rounds: [], inspection: false, error: cell.error };
+    if (cell.inspection) before.inspection = true;
+    else before.rounds.push(cell.round);
+    failed.set(name, before);
+  }
+  return [...failed].map(([name, { rounds, inspection, error }]) => {
+    const where =
+      rounds.length > 0 ? [`round${rounds.length > 1 ? 's' : ''} ${rounds.join(', ')}`] : [];
+    if (inspection) where.push('inspection');
+    return `${name}, ${where.join(' and ')} failed: ${error.split('\n', 1)[0]}`;
+  });
+}

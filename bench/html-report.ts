@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 
-import { medianOf } from './cells.js';
+import { failuresOf, medianOf } from './cells.js';
 import type { Chart } from './charts/chart.js';
 import { drawSvg } from './charts/draw.js';
 import { chartsOf } from './charts/index.js';
@@ -76,15 +76,10 @@ function section(title: string, content: string): string {
   return content === '' ? '' : `<h2>${escapeHtml(title)}</h2>\n${content}`;
 }
 
-function notices({ notices, cells }: Results): string {
-  const failures = cells.flatMap((cell) =>
-    'error' in cell
-      ? [
-          `${cell.workload}, ${cell.contender}, round ${cell.round} failed: ${cell.error.split('\n', 1)[0]}`,
-        ]
-      : [],
+function notices(results: Results): string {
+  const items = [...results.notices, ...failuresOf(results)].map(
+    (text) => `<li>${escapeHtml(text)}</li>`,
   );
-  const items = [...notices, ...failures].map((text) => `<li>${escapeHtml(text)}</li>`);
   if (items.length === 0) return '';
   return `<div class="notices"><p>Less than asked for, or to be known:</p><ul>${items.join('')}</ul></div>`;
 }

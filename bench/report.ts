@@ -1,8 +1,10 @@
 import Table from 'cli-table3';
 import colors from 'picocolors';
 
+import { failuresOf } from './cells.js';
 import { COLUMNS, contenderLine } from './report-lines.js';
 import type { Results } from './results.js';
+import { stack } from './stack.js';
 import { countsThings } from './units.js';
 import type { Row, Workload } from './workloads/workload.js';
 
@@ -42,34 +44,12 @@ function titleOf({ title, headline }: Row): string {
   return countsThings(headline.unit) ? `${title}\n${headline.unit}` : title;
 }
 
-/** Puts lines of cells on top of each other; a cell of two lines makes its whole line two high. */
-function stack(lines: string[][]): string[] {
-  return COLUMNS.map((_, column) =>
-    lines
-      .map((line) => {
-        const height = Math.max(...line.map(linesIn));
-        const cell = line[column];
-        return cell + '\n'.repeat(height - linesIn(cell));
-      })
-      .join('\n'),
-  );
-}
-
-function linesIn(text: string): number {
-  return text.split('\n').length;
-}
-
 /** How to read it and what is missing, below the table. */
 export function renderFooter(results: Results): string {
   const { load, rounds } = results;
   const average = (at: { loadAverage: number[] }): string => (at.loadAverage[0] ?? NaN).toFixed(2);
   const stolen = (load.after.stolenSeconds ?? NaN) - (load.before.stolenSeconds ?? NaN);
-  const failures = results.cells.flatMap((cell) =>
-    'error' in cell
-      ? [`${cell.workload}, ${cell.contender}, round ${cell.round} failed: ${cell.error}`]
-      : [],
-  );
-  const missing = [...results.notices, ...failures];
+  const missing = [...results.notices, ...failuresOf(results)];
   return [
     `Medians of ${rounds} round${rounds === 1 ? '' : 's'}, seed ${results.seed}. Ratios are taken within each round, against`,
     'node:net on a Unix socket unless another contender is named; above 1 is better. In parentheses the 95 %',

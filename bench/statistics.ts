@@ -39,6 +39,9 @@ const RESAMPLES = 4_000;
 /** With fewer, any difference could be chance. */
 const ROUNDS_NEEDED = 3;
 
+/** With fewer, twice as fast can fail to show: that nothing shows does not say that nothing is there. */
+const ROUNDS_FOR_NONE = 5;
+
 /**
  * Student's t, two-sided at one in a hundred, for 1, 2, 3 ... degrees of freedom. Stricter than the
  * interval, because a table has dozens of comparisons, and one in twenty would be wrong by chance.
@@ -135,7 +138,9 @@ function spreadOf(values: number[]): number {
 function verdictOf(t: number, freedom: number, rounds: number): Verdict {
   if (rounds < ROUNDS_NEEDED) return 'too few rounds';
   const critical = CRITICAL_T[Math.floor(freedom) - 1] ?? CRITICAL_NORMAL;
-  if (!(Math.abs(t) > critical)) return 'no difference';
+  if (!(Math.abs(t) > critical)) {
+    return rounds < ROUNDS_FOR_NONE ? 'too few rounds' : 'no difference';
+  }
   return t > 0 ? 'better' : 'worse';
 }
 

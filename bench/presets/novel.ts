@@ -14,7 +14,6 @@ export const novelPreset: Preset = {
   description:
     'the 66,000 lines of a novel echoed one by one, ten times over, by 1 and by 10 users',
   workloads: novels,
-  method: { rounds: 3 },
   published: [
     figure('novel-1', 'net-tcp', 22.9),
     figure('novel-1', 'net-unix', 6.0),

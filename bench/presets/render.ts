@@ -4,6 +4,7 @@ import colors from 'picocolors';
 import { contendersOf, medianOf } from '../cells.js';
 import { contenderById } from '../contenders/index.js';
 import type { Results } from '../results.js';
+import { stack } from '../stack.js';
 import type { Preset } from './preset.js';
 
 /** Ours and the published figures beside each other, as rows of text. */
@@ -29,14 +30,17 @@ export function presetRows(preset: Preset, results: Results): { head: string[]; 
   return { head, rows };
 }
 
-/** The table of a preset, and what to know about it. */
+/** The table of a preset, a box per workload as in the other one, and what to know about it. */
 export function renderPreset(preset: Preset, results: Results): string {
   const { head, rows } = presetRows(preset, results);
   const table = new Table({
     head: head.map((text) => colors.bold(text)),
     style: { head: [], border: [] },
   });
-  table.push(...rows);
+  for (const workload of new Set(rows.map(([title]) => title))) {
+    const lines = rows.filter(([title]) => title === workload).map(([, ...cells]) => cells);
+    table.push([workload, ...stack(lines)]);
+  }
   const published = preset.published.length > 0 ? [] : ['No figures were published with it.'];
   const notes = [...preset.notes, ...published].map((text) => `- ${text}`);
   return [`\n${preset.id}: ${preset.description}`, table.toString(), ...notes, ''].join('\n');

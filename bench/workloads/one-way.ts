@@ -112,7 +112,7 @@ export function spotChecks(size: number): (bytes: Buffer, offset: number) => voi
     if (pieces++ % COMPARED_EVERY !== 0) return;
     const position = offset % size;
     const length = Math.min(bytes.length, size - position, COMPARED_BYTES);
-    if (bytes.compare(message, position, position + length, 0, length) === 0) return;
+    if (bytes.subarray(0, length).equals(message.subarray(position, position + length))) return;
     throw new Error(`wrong bytes: those at offset ${offset} of the load are not what was sent`);
   };
 }

@@ -47,12 +47,13 @@ function rounds(count: number, rate: number, minutes: () => number, own: () => n
 }
 
 for (const count of [3, 5, 7, 20]) {
-  test(`of two that are the same, ${count} rounds show no difference in at least 38 of 40 runs`, () => {
+  const none = count < 5 ? 'too few rounds' : 'no difference';
+  test(`of two that are the same, ${count} rounds show ${none} in at least 38 of 40 runs`, () => {
     let same = 0;
     for (let run = 0; run < 40; run++) {
       const a = rounds(count, 1e5, noise(run), noise(1e3 + run));
       const b = rounds(count, 1e5, noise(run), noise(2e3 + run));
-      if (summariseRatios(a, b, 'higher')!.verdict === 'no difference') same++;
+      if (summariseRatios(a, b, 'higher')!.verdict === none) same++;
     }
     assert.ok(same >= 38, `${same} of 40`);
   });
@@ -117,6 +118,17 @@ test('one or two rounds are too few for a verdict', () => {
   ]);
   assert.equal(summariseRatios(two, half, 'higher')!.verdict, 'too few rounds');
   assert.equal(summariseRatios(two, half, 'higher')!.median, 2);
+});
+
+test('three rounds can show a difference, and never that there is none', () => {
+  const rounds = (...values: number[]): ByRound =>
+    new Map(values.map((value, round) => [round, value]));
+  const verdictOf = (...values: number[]): string =>
+    summariseRatios(rounds(...values), rounds(...values.map(() => 100)), 'higher')!.verdict;
+  assert.equal(verdictOf(199, 200, 201), 'better');
+  assert.equal(verdictOf(153, 142, 177), 'too few rounds');
+  assert.equal(verdictOf(99, 100, 101), 'too few rounds');
+  assert.equal(verdictOf(99, 100, 101, 100, 100), 'no difference');
 });
 
 test('rounds that only one of the two has are not compared', () => {
