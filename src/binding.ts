@@ -91,6 +91,8 @@ export interface NativeBinding extends RawBinding, CredentialsBinding, Activatio
   ): number;
   /** Takes ownership of `fd` as `adopt` does. */
   adoptListener(fd: number, backlog: number, passing: number): number;
+  /** Others accept from the same socket: whichever is free shall have the next connection. */
+  share(listener: number): number;
   /** Once per thread, before the first message socket. */
   setMessageMemory(memory: MessageMemory): number;
   /** 0 leaves a setting as it is. The longest message that can be sent now. */

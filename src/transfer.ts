@@ -8,7 +8,7 @@ import './descriptor-casts';
 import { engine } from './engine/engine';
 import { codedError, errnoException } from './errors';
 import { wrongType } from './checks';
-import { isGuarded, kShared, listenerDescriptor, ServerMethods } from './server/methods';
+import { isGuarded, ServerMethods, shareListener } from './server/methods';
 import type { ServerOptions } from './server/options';
 import type { ConnectionListener, Server } from './server/server';
 import { SocketMethods } from './socket/methods';
@@ -47,9 +47,8 @@ export function transfer(given: Socket | Server): TransferredSocket | Transferre
   if (!(given instanceof ServerMethods)) {
     throw wrongType('given', 'an afunix Socket or Server on a path', given);
   }
-  const listening = listenerDescriptor(given);
+  const listening = shareListener(given);
   if (listening < 0) throw codedError(Error, 'ERR_SERVER_NOT_RUNNING', 'Server is not running.');
-  (given as ServerMethods)[kShared] = true;
   const copy = engine().duplicate(listening);
   if (copy < 0) throw errnoException(copy, 'fcntl');
   return { transferred: 'server', fd: new Descriptor(copy).take(), guarded: isGuarded(given) };

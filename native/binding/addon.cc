@@ -151,6 +151,12 @@ int64_t AdoptListener(Environment& environment, const Arguments& arguments) {
                                                            options.credentials, options.pidfds));
 }
 
+// share(listener)
+int64_t Share(Environment& environment, const Arguments& arguments) {
+  const auto shared = environment.engine()->Share(arguments.Int(0));
+  return shared.ok() ? 0 : shared.error().Negative();
+}
+
 // setMessageMemory(memory)
 int64_t SetMessageMemory(Environment& environment, const Arguments& arguments) {
   const auto memory = environment.memory().AttachMessages(arguments.Value(0));
@@ -267,6 +273,7 @@ napi_value Initialize(napi_env env, napi_value exports) {
                      Export(env, exports, "listen", WithEngine<Listen>) &&
                      Export(env, exports, "listenAtPlace", WithEngine<ListenAtPlace>) &&
                      Export(env, exports, "adoptListener", WithEngine<AdoptListener>) &&
+                     Export(env, exports, "share", WithEngine<Share>) &&
                      Export(env, exports, "setMessageMemory", WithEngine<SetMessageMemory>) &&
                      Export(env, exports, "setMessageLimits", WithEngine<SetMessageLimits>) &&
                      Export(env, exports, "flush", WithEngine<Flush>) &&

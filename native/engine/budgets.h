@@ -75,6 +75,9 @@ inline constexpr int kCollectionsUnasked = 4;
 
 // Connections taken from one listener per collection.
 inline constexpr int kAcceptBudget = 64;
+// The same where others accept from the same socket: what is left in the backlog is for whoever is
+// free.
+inline constexpr int kSharedAcceptBudget = 2;
 
 // Connections accepted by a listener that leaves others to go on: what a backlog can hold
 // (net.core.somaxconn, unless it was raised).

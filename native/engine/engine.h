@@ -91,6 +91,10 @@ class Engine {
                                                              bool credentials = false,
                                                              bool pidfds = false) = 0;
 
+  // Others accept from the same socket: whichever is free shall have the next connection. A
+  // listener that was adopted is shared from the start. EBADF: no listener.
+  [[nodiscard]] virtual posix::Status Share(int32_t listener) = 0;
+
   // Message sockets need memory of their own, given once before the first of them. ENXIO without.
   [[nodiscard]] virtual posix::Status SetMessageMemory(const MessageMemory& memory) = 0;
 

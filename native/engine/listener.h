@@ -30,6 +30,8 @@ struct Listener final : Endpoint {
   posix::SocketType type = posix::SocketType::kStream;
   posix::SocketFile file;
   bool owns_file = false;
+  // Others accept from the same socket, or may.
+  bool shared = false;
   // Nobody gets in any more; it ends when the backlog is empty.
   bool finishing = false;
   // Finishes while others go on listening on the same socket. A connection wakes one waiter of an

@@ -74,9 +74,22 @@ posix::Result<int32_t> ReadinessEngine::AdoptListener(posix::Fd fd, int backlog,
   auto listener = std::make_unique<Listener>();
   if (kind.value().type == SOCK_SEQPACKET) listener->type = posix::SocketType::kSeqpacket;
   listener->fd = std::move(fd);
+  listener->shared = true;
   listener->passes_credentials = credentials;
   if (pidfds) listener->pidfds = Endpoint::kPidfdsPass;
   return StartListening(std::move(listener), backlog);
+}
+
+posix::Status ReadinessEngine::Share(int32_t listener) {
+  Endpoint* endpoint = endpoints_.Find(listener);
+  if (endpoint == nullptr || endpoint->closed || endpoint->kind != Endpoint::Kind::kListener) {
+    return posix::Error{EBADF};
+  }
+  if (std::exchange(static_cast<Listener*>(endpoint)->shared, true)) return {};
+  // It may be waiting in a way that leaves nothing to the others.
+  AwaitNoMore(*endpoint);
+  Submit({}, false);
+  return {};
 }
 
 posix::Result<int32_t> ReadinessEngine::StartListening(std::unique_ptr<Listener> listener,
@@ -107,7 +120,8 @@ bool ReadinessEngine::AcceptSome(Listener& listener) {
   int32_t shed = 0;
   int32_t shed_because = 0;
   bool more = true;
-  for (int i = 0; i < kAcceptBudget && HasRoom(); ++i) {
+  const int budget = listener.shared ? kSharedAcceptBudget : kAcceptBudget;
+  for (int i = 0; i < budget && HasRoom(); ++i) {
     if (listener.leaving && --listener.may_accept < 0) {
       more = false;
       break;

@@ -35,6 +35,7 @@ class ReadinessEngine : public EngineCore {
                                               const ListenOptions& options) override;
   [[nodiscard]] posix::Result<int32_t> AdoptListener(posix::Fd fd, int backlog, bool credentials,
                                                      bool pidfds) override;
+  [[nodiscard]] posix::Status Share(int32_t listener) override;
   [[nodiscard]] posix::Status SetMaxDescriptors(int32_t handle, size_t most) override;
   [[nodiscard]] posix::Status AttachDescriptors(int32_t handle,
                                                 std::vector<posix::Fd> descriptors) override;

@@ -101,7 +101,14 @@ void UringEngine::AwaitMore(Endpoint& endpoint) {
   if (endpoint.kind == Endpoint::Kind::kListener) {
     const auto& listener = static_cast<Listener&>(endpoint);
     if (listener.requests_out != 0 || listener.backing_off || listener.finishing) return;
-    RequestFor(endpoint, Purpose::kAccept, uring::kAccept, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (listener.shared) {
+      // A connection wakes one waiter that accepts (poll_exclusive in io_uring/opdef.c), always the
+      // first in line, and a request that stays keeps its place there: one thread would get all of
+      // them, busy or not. A plain poll wakes everybody who waits, and who is busy does not wait.
+      RequestFor(endpoint, Purpose::kPollReadable, uring::kPollAdd, POLLIN);
+    } else {
+      RequestFor(endpoint, Purpose::kAccept, uring::kAccept, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    }
     return;
   }
   auto& socket = static_cast<Connection&>(endpoint);
@@ -115,6 +122,15 @@ void UringEngine::AwaitMore(Endpoint& endpoint) {
     RequestFor(socket, Purpose::kPollReadable, uring::kPollAdd, POLLIN | POLLPRI | POLLRDHUP);
   } else {
     RequestFor(socket, Purpose::kReceive, uring::kReceive, 0);
+  }
+}
+
+void UringEngine::AwaitNoMore(Endpoint& endpoint) {
+  if (endpoint.kind == Endpoint::Kind::kListener) {
+    Cancel(endpoint, Purpose::kAccept);
+    Cancel(endpoint, Purpose::kPollReadable);
+  } else {
+    Cancel(endpoint, Purpose::kReceive);
   }
 }
 
@@ -247,8 +263,8 @@ void UringEngine::OnAnswer(const uring::Answer& answer) {
   // Its number is not free before its requests are back.
   if (endpoint == nullptr) return;
   if ((answer.flags & uring::kHasMore) == 0) CameBack(*endpoint, purpose);
-  if (purpose == Purpose::kAccept) {
-    OnAccepted(static_cast<Listener&>(*endpoint), answer.result);
+  if (endpoint->kind == Endpoint::Kind::kListener) {
+    OnListenerAnswer(static_cast<Listener&>(*endpoint), purpose, answer.result);
     return;
   }
   if (endpoint->closed) {
@@ -285,6 +301,19 @@ void UringEngine::CameBack(Endpoint& endpoint, Purpose purpose) {
   }
 }
 
+void UringEngine::OnListenerAnswer(Listener& listener, Purpose purpose, int32_t result) {
+  if (purpose == Purpose::kAccept) {
+    OnAccepted(listener, result);
+  } else if (result != -ECANCELED) {
+    listener.ready = true;
+  }
+  if (listener.closed) return;
+  // What the request did not bring is still in the backlog.
+  if (listener.finishing && listener.requests_out == 0) listener.ready = true;
+  if (listener.ready) Enqueue(listener);
+  AwaitMore(listener);
+}
+
 void UringEngine::OnAccepted(Listener& listener, int32_t result) {
   posix::Fd accepted(result < 0 ? -1 : result);
   // Accepted while it was being closed: nobody will serve it.
@@ -295,14 +324,7 @@ void UringEngine::OnAccepted(Listener& listener, int32_t result) {
   } else if (result != -ECANCELED) {
     // Whatever it is, accept(2) will say it again, and AcceptSome() knows what to do.
     listener.ready = true;
-    Enqueue(listener);
   }
-  if (listener.finishing && listener.requests_out == 0) {
-    // What the request did not bring is still in the backlog.
-    listener.ready = true;
-    Enqueue(listener);
-  }
-  AwaitMore(listener);
 }
 
 void UringEngine::ArmTimer(int64_t when) {

@@ -58,10 +58,7 @@ class UringEngine final : public ReadinessEngine {
   void Unwatch(Endpoint& endpoint) override;
   void WatchWritable(Connection& socket, bool watch) override;
   void AwaitMore(Endpoint& endpoint) override;
-  void AwaitNoMore(Endpoint& endpoint) override {
-    Cancel(endpoint,
-           endpoint.kind == Endpoint::Kind::kListener ? Purpose::kAccept : Purpose::kReceive);
-  }
+  void AwaitNoMore(Endpoint& endpoint) override;
   void TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) override;
   bool TellHeld(StreamSocket& socket) override;
   void NoteEvents(bool ask) override;
@@ -85,6 +82,7 @@ class UringEngine final : public ReadinessEngine {
   // The buffer of `answer`, if it has one, is the kernel's again in the next collection.
   void Recycle(const posix::uring::Answer& answer);
   void CameBack(Endpoint& endpoint, Purpose purpose);
+  void OnListenerAnswer(Listener& listener, Purpose purpose, int32_t result);
   void OnAccepted(Listener& listener, int32_t result);
 
   // An answer that comes when nothing is told any more.

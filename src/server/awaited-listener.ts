@@ -23,6 +23,8 @@ export class AwaitedListener implements ListeningPoint {
     return -1;
   }
 
+  share(): void {}
+
   close(): void {
     this.#closed = true;
   }

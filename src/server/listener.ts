@@ -32,6 +32,8 @@ export interface ListeningPoint {
   setReferenced(referenced: boolean): void;
   /** Still its own; −1 if there is none yet. */
   descriptor(): number;
+  /** Others accept from the same socket: whichever is free shall have the next connection. */
+  share(): void;
   close(): void;
   /**
    * Lets nobody in any more, and closes when whoever waits has been handed on; `finished` is called then. With `leave` others go on listening
@@ -75,6 +77,10 @@ export class Listener extends AsyncResource implements HandleOwner, ListeningPoi
 
   descriptor(): number {
     return engine().descriptor(this.handle);
+  }
+
+  share(): void {
+    engine().share(this.handle);
   }
 
   /** `net` leaves its socket files behind at process.exit(); this one does not. */

@@ -51,7 +51,7 @@ const kFinishing = Symbol('finishing');
 export const kFinish = Symbol('finish');
 export const kFinished = Symbol('finished');
 /** Others may listen on the same socket. */
-export const kShared = Symbol('shared');
+const kShared = Symbol('shared');
 const kRules = Symbol('rules');
 const kPresent = Symbol('present');
 const kAcceptedOptions = Symbol('acceptedOptions');
@@ -452,9 +452,14 @@ export function isGuarded(server: ServerMethods): boolean {
   return server[kRules] !== null;
 }
 
-/** The descriptor that the server listens on, still its own; −1 if it does not. */
-export function listenerDescriptor(server: ServerMethods): number {
-  return server[kListener]?.descriptor() ?? -1;
+/** Others are to accept from what the server listens on. Its descriptor, still its own; −1 if it does not listen. */
+export function shareListener(server: ServerMethods): number {
+  const listener = server[kListener];
+  const fd = listener?.descriptor() ?? -1;
+  if (listener === null || fd < 0) return -1;
+  server[kShared] = true;
+  listener.share();
+  return fd;
 }
 
 function addAbortSignal(server: net.Server, signal: unknown): void {

@@ -215,3 +215,41 @@ test('threads that share a listener come and go while clients connect', async (t
   await Promise.all(clients);
   server.close();
 });
+
+test('while one of two threads is busy, the other serves everybody', async (t) => {
+  const path = freshPath(t);
+  const server = answers('main').listen(path);
+  await once(server, 'listening');
+  const served = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new Worker(
+    `const net = require('afunix');
+    const { parentPort, workerData } = require('node:worker_threads');
+    const { transferred, path, served, clients } = workerData;
+    const server = net.receive(transferred, {}, (socket) => {
+      socket.resume().end();
+      if (Atomics.add(served, 0, 1) + 1 === clients) Atomics.notify(served, 0);
+    });
+    parentPort.postMessage('listening');
+    parentPort.once('message', () => {
+      // One after the other: each finds the other thread, and this one, waiting.
+      const next = (left) => {
+        if (left === 0) return parentPort.postMessage('done'), server.close(), parentPort.close();
+        net.connect(path).resume().on('close', () => next(left - 1));
+      };
+      next(clients);
+    });`,
+    { eval: true, workerData: { transferred: net.transfer(server), path, served, clients: 20 } },
+  );
+  t.after(() => worker.terminate());
+  await once(worker, 'message');
+  worker.postMessage('go');
+  // This thread does nothing else until then.
+  const deadline = Date.now() + 20_000;
+  for (let count = 0; count < 20 && Date.now() < deadline; count = Atomics.load(served, 0)) {
+    Atomics.wait(served, 0, count, 1_000);
+  }
+  assert.equal(served[0], 20);
+  await once(worker, 'exit');
+  server.close();
+  await once(server, 'close');
+});

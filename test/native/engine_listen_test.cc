@@ -476,5 +476,46 @@ TEST("a listener that leaves others to go on lets in what nobody else may know o
   CHECK(!WasClosed(late));
 }
 
+TEST("of two that share a socket, one that is busy leaves every connection to the other") {
+  const UnixAddress address = FreshName();
+  EngineRig busy;
+  const int32_t first = busy.engine().Listen(address, {}).value();
+  busy.Settle();
+  Fd copy(::fcntl(busy.engine().DescriptorOf(first), F_DUPFD_CLOEXEC, 0));
+  REQUIRE(copy.valid());
+  REQUIRE_OK(busy.engine().Share(first));
+  busy.Settle();
+  EngineRig free;
+  const int32_t second = free.engine().AdoptListener(std::move(copy), 500).value();
+  free.Settle();
+
+  std::vector<Fd> clients;
+  for (size_t i = 1; i <= 5; ++i) {
+    clients.push_back(ConnectTo(address));
+    CHECK(free.RunUntil([&] { return free.Count(second, Kind::kAccepted) == i; }));
+  }
+  busy.Settle();
+  CHECK_EQ(busy.Count(first, Kind::kAccepted), size_t{0});
+
+  // And when the other is gone it serves alone.
+  CHECK_EQ(free.Close(second), 0);
+  (void)free.Await(second, Kind::kClosed);
+  for (size_t i = 0; i < 5; ++i) clients.push_back(ConnectTo(address));
+  CHECK(busy.RunUntil([&] { return busy.Count(first, Kind::kAccepted) == 5; }));
+}
+
+TEST("only a listener can be shared, and again is not an error") {
+  EngineRig rig;
+  const int32_t listener = rig.engine().Listen(FreshName(), {}).value();
+  REQUIRE_OK(rig.engine().Share(listener));
+  REQUIRE_OK(rig.engine().Share(listener));
+  const auto connection = rig.Make(EngineRig::Origin::kAdopted);
+  CHECK_EQ(rig.engine().Share(connection.handle).error().code, EBADF);
+  CHECK_EQ(rig.engine().Share(12345).error().code, EBADF);
+  CHECK_EQ(rig.Close(listener), 0);
+  CHECK_EQ(rig.engine().Share(listener).error().code, EBADF);
+  (void)rig.Await(listener, Kind::kClosed);
+}
+
 }  // namespace
 }  // namespace afunix::engine
