@@ -34,9 +34,9 @@ struct Listener final : Endpoint {
   bool shared = false;
   // Nobody gets in any more; it ends when the backlog is empty.
   bool finishing = false;
-  // Finishes while others go on listening on the same socket. A connection wakes one waiter of an
-  // io_uring (poll_exclusive in io_uring/opdef.c), so what came before ours was taken back may be
-  // known to nobody else: it is accepted here.
+  // Finishes while others go on listening on the same socket. What came before it was shared may be
+  // known to nobody else, as an accept of io_uring waits exclusively (poll_exclusive in
+  // io_uring/opdef.c): whoever waits is accepted here.
   bool leaving = false;
   // So many at most, for others' clients go on coming.
   int may_accept = kLeaveBudget;
