@@ -120,7 +120,9 @@ bool ReadinessEngine::AcceptSome(Listener& listener) {
   int32_t shed = 0;
   int32_t shed_because = 0;
   bool more = true;
-  const int budget = listener.shared ? kSharedAcceptBudget : kAcceptBudget;
+  // Who leaves takes what waits in one go: new ones may come as fast as a few at a time are taken.
+  const bool sharing = listener.shared && !listener.leaving;
+  const int budget = sharing ? kSharedAcceptBudget : kAcceptBudget;
   for (int i = 0; i < budget && HasRoom(); ++i) {
     if (listener.leaving && --listener.may_accept < 0) {
       more = false;

@@ -113,10 +113,11 @@ const initializeDuplex = Duplex as unknown as (options: DuplexOptions) => void;
 function construct(
   this: unknown,
   options?: SocketOptions | AcceptedOptions | number,
-  connection?: Connection,
+  // With a default it does not count in `length`, which is as in `net`.
+  connection: Connection | null = null,
 ): unknown {
   if (!(this instanceof SocketMethods)) return new Socket(options as SocketOptions);
-  if (options instanceof AcceptedOptions && connection !== undefined) {
+  if (options instanceof AcceptedOptions && connection !== null) {
     initialize(this, options, null);
     // The stream's options are among them: a connection costs no object for them.
     Reflect.apply(initializeDuplex, this, [options]);
