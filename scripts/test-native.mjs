@@ -31,7 +31,7 @@ const variants = {
 const flagsOfAll = [
   '-std=c++20',
   '-fno-exceptions',
-  '-g',
+  '-g1', // Lines for the reports; more would only take longer to compile.
   '-fno-omit-frame-pointer',
   '-pthread',
   ...['-Wall', '-Wextra', '-Wshadow', '-Wconversion', '-Werror'],
