@@ -21,7 +21,9 @@ export function countsThings(unit: Unit): boolean {
 export function formatValue(value: number, unit: Unit): string {
   if (unit === 'bytes/s') {
     // Throughputs of a table are to be compared: all but those of ping-pong are in one unit.
-    return value >= 1e8 ? `${threeFigures(value / 1e9)} GB/s` : `${threeFigures(value / 1e6)} MB/s`;
+    return value >= 1e8 || value === 0
+      ? `${threeFigures(value / 1e9)} GB/s`
+      : `${threeFigures(value / 1e6)} MB/s`;
   }
   if (unit === 'bytes') return formatBytes(value);
   if (unit === 'nanoseconds') return formatSeconds(value / 1e9);
