@@ -12,7 +12,7 @@ export interface Method {
   seconds: number;
   warmUp: number;
   idleSeconds: number;
-  /** No workload opens more. */
+  /** No workload opens more, unless the number is what tells it from others: `echo-1000` keeps to its name. */
   mostConnections: number;
   seed: number;
   cores: Cores;

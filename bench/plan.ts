@@ -65,7 +65,8 @@ function settingsOf(
   workload: Workload,
   { warmUp, seconds, idleSeconds, mostConnections }: Options,
 ): Settings {
-  const connections = affordableConnections(Math.min(workload.connections, mostConnections));
+  const wanted = workload.point.connections ?? Math.min(workload.connections, mostConnections);
+  const connections = affordableConnections(wanted);
   return { warmUp, seconds, idleSeconds, connections };
 }
 

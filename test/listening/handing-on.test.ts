@@ -233,7 +233,7 @@ test('while one of two threads is busy, the other serves everybody', async (t) =
     parentPort.once('message', () => {
       // One after the other: each finds the other thread, and this one, waiting.
       const next = (left) => {
-        if (left === 0) return parentPort.postMessage('done'), server.close(), parentPort.close();
+        if (left === 0) return server.close(), parentPort.close();
         net.connect(path).resume().on('close', () => next(left - 1));
       };
       next(clients);
