@@ -16,7 +16,10 @@ if (isMainThread) {
   const server = net.createServer(serve).listen(path);
   await once(server, 'listening');
 
-  const worker = new Worker(new URL(import.meta.url), { workerData: net.transfer(server) });
+  const copy = net.transfer(server);
+  const worker = new Worker(new URL(import.meta.url), { workerData: copy });
+  // Should the worker end before it listens, the copy is closed.
+  copy.to(worker);
   await once(worker, 'message');
 
   // A connection can move, too: this one is accepted here, or there, and ends here.

@@ -26,9 +26,9 @@ declare module './descriptor' {
     toServer(options?: ServerOptions, listener?: ConnectionListener): net.Server;
     /** A connected stream socket, a TCP one too, or a pipe becomes a `net.Socket`. Throws what its constructor throws. */
     toNetSocket(options?: Omit<nodeNet.SocketConstructorOpts, 'fd'>): nodeNet.Socket;
-    /** `fs.createReadStream` over the descriptor, which closes it at its end. */
+    /** `fs.createReadStream` over the descriptor, which closes it at its end, or with the thread. */
     toReadStream(options?: ReadStreamOptions): fs.ReadStream;
-    /** `fs.createWriteStream` over the descriptor, which closes it at its end. */
+    /** `fs.createWriteStream` over the descriptor, which closes it at its end, or with the thread. */
     toWriteStream(options?: WriteStreamOptions): fs.WriteStream;
   }
 }
@@ -41,6 +41,28 @@ function expectOpen(descriptor: Descriptor, what: string): number {
 function expectKind(descriptor: Descriptor, kind: number, what: string): void {
   const found = requireAddon('Descriptor').describe(expectOpen(descriptor, what));
   if (found !== kind) throw errnoException(found < 0 ? found : EPROTOTYPE, what);
+}
+
+/**
+ * For streams of files, which have a number and nothing else: when a worker ends nobody closes it but this thread, which owns it until the stream
+ * closes it. In one step, because closing by a request that a worker's end overtakes would be closing twice.
+ */
+const owned = Object.assign(Object.create(fs) as typeof fs, {
+  close(fd: number, closed: (error: Error | null) => void): void {
+    const status = requireAddon('Descriptor').closeOwned(fd);
+    process.nextTick(closed, status < 0 ? errnoException(status, 'close') : null);
+  },
+});
+
+/** What a stream leaves open, or closes by functions that it was given, is its user's. */
+function streamOver<T>(
+  descriptor: Descriptor,
+  options: { autoClose?: boolean | undefined; fs?: unknown },
+  open: (how: { fd: number; fs?: typeof fs }) => T,
+): T {
+  return options.autoClose === false || options.fs !== undefined
+    ? descriptor.handOver((fd) => open({ fd }))
+    : descriptor.entrust((fd, stays) => open(stays ? { fd, fs: owned } : { fd }));
 }
 
 const casts = {
@@ -66,11 +88,11 @@ const casts = {
   },
   toReadStream(this: Descriptor, options: ReadStreamOptions = {}): fs.ReadStream {
     expectOpen(this, 'toReadStream');
-    return this.handOver((fd) => fs.createReadStream('', { ...options, fd }));
+    return streamOver(this, options, (how) => fs.createReadStream('', { ...options, ...how }));
   },
   toWriteStream(this: Descriptor, options: WriteStreamOptions = {}): fs.WriteStream {
     expectOpen(this, 'toWriteStream');
-    return this.handOver((fd) => fs.createWriteStream('', { ...options, fd }));
+    return streamOver(this, options, (how) => fs.createWriteStream('', { ...options, ...how }));
   },
 };
 

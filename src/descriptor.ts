@@ -21,6 +21,8 @@ const unclaimed = new FinalizationRegistry<number>((fd) => {
 
 export class Descriptor {
   #fd: number;
+  /** Opened by somebody who may close it, too: Node does so for what `fs` opened in a worker. */
+  readonly #foreign: boolean;
 
   /** Takes ownership of `fd`, an open descriptor. EBADF. */
   constructor(fd: number) {
@@ -29,6 +31,7 @@ export class Descriptor {
     const status = addon.own(fd);
     if (status < 0) throw errnoException(status, 'fcntl');
     this.#fd = fd;
+    this.#foreign = status === 1;
     unclaimed.register(this, fd, this);
   }
 
@@ -90,7 +93,23 @@ export class Descriptor {
   }
 
   /**
-   * The same for a handle of libuv's, which closes it when the thread ends: should it end meanwhile, exactly one of them closes it.
+   * Gives the number to `use`, and leaves it owned by this thread until somebody closes it by the addon's `closeOwned`. A number that
+   * this library did not open is handed over.
+   * @internal
+   */
+  entrust<T>(use: (fd: number, owned: boolean) => T): T {
+    if (this.#foreign) return this.handOver((fd) => use(fd, false));
+    const fd = this.surrender();
+    try {
+      return use(fd, true);
+    } catch (error) {
+      this.#regain(fd);
+      throw error;
+    }
+  }
+
+  /**
+   * Gives the number to a handle of libuv's, which closes it when the thread ends: should it end meanwhile, exactly one of them closes it.
    * @internal
    */
   lend<T>(use: (fd: number) => T): T {

@@ -1,24 +1,26 @@
 /**
- * Connections and listeners for other threads of this process. A descriptor belongs to the process, so its number is all that has to be
- * passed on; what `transfer()` returns goes through `postMessage()` or `workerData`.
+ * Connections and listeners for other threads of this process. On its way a descriptor belongs to the process; what goes through
+ * `postMessage()` or `workerData` is a ticket for it.
  */
+import { checkInteger, requireAddon, wrongType } from './checks';
 import { cannotGuard } from './credentials/expectation';
 import { Descriptor } from './descriptor';
 import './descriptor-casts';
 import { engine } from './engine/engine';
-import { codedError, errnoException } from './errors';
-import { wrongType } from './checks';
+import { addHint, codedError, errnoException } from './errors';
 import { isGuarded, ServerMethods, shareListener } from './server/methods';
 import type { ServerOptions } from './server/options';
 import type { ConnectionListener, Server } from './server/server';
 import { SocketMethods } from './socket/methods';
 import type { SocketOptions } from './socket/options';
 import { Socket } from './socket/socket';
+import { Departure, type Departing } from './transit';
 
-/** A connection on its way. Whoever has it has to `receive()` it once, or close `fd`. */
+/** A connection on its way, which has to be received once. */
 export interface TransferredSocket {
   readonly transferred: 'socket';
-  readonly fd: number;
+  /** What receive() finds it by. */
+  readonly ticket: number;
   /** What had been received and not been read. */
   readonly head: Uint8Array;
 }
@@ -26,23 +28,31 @@ export interface TransferredSocket {
 /** A listener on its way, beside the one that it is a copy of. */
 export interface TransferredServer {
   readonly transferred: 'server';
-  readonly fd: number;
+  /** What receive() finds it by. */
+  readonly ticket: number;
   /** It asks who connects: whoever receives it has to say whom to let in, too. */
   readonly guarded: boolean;
 }
 
-/** The socket is destroyed, and its connection goes on wherever it is received. Errors: as `detach()`. */
-export function transfer(socket: Socket): TransferredSocket;
+/**
+ * The socket is destroyed, and its connection goes on wherever it is received. Until it is put into a message it is closed if this thread ends
+ * or lets go of what was returned, with a warning; after `to(worker)` also if that worker ends without having received it. Otherwise nobody
+ * can know that a message came to nothing: Node-API has no word of one that is dropped with its port. Errors: as `detach()`.
+ */
+export function transfer(socket: Socket): Departing<TransferredSocket>;
 /**
  * The server goes on listening; whoever receives the copy listens on the same path, and the kernel gives each connection to one of them.
- * The path is free when all are closed; its file goes with the first. Errors: ERR_SERVER_NOT_RUNNING, EMFILE.
+ * The path is free when all are closed; its file goes with the first. The copy is closed as a transferred socket is. Errors:
+ * ERR_SERVER_NOT_RUNNING, EMFILE.
  */
-export function transfer(server: Server): TransferredServer;
-export function transfer(given: Socket | Server): TransferredSocket | TransferredServer {
+export function transfer(server: Server): Departing<TransferredServer>;
+export function transfer(
+  given: Socket | Server,
+): Departing<TransferredSocket> | Departing<TransferredServer> {
   if (given instanceof SocketMethods) {
     const { descriptor, head } = (given as unknown as Socket).detach();
     // A copy: the rest of a pool must not go along.
-    return { transferred: 'socket', fd: descriptor.take(), head: new Uint8Array(head) };
+    return Departure.of(descriptor, { transferred: 'socket', head: new Uint8Array(head) });
   }
   if (!(given instanceof ServerMethods)) {
     throw wrongType('given', 'an afunix Socket or Server on a path', given);
@@ -51,15 +61,18 @@ export function transfer(given: Socket | Server): TransferredSocket | Transferre
   if (listening < 0) throw codedError(Error, 'ERR_SERVER_NOT_RUNNING', 'Server is not running.');
   const copy = engine().duplicate(listening);
   if (copy < 0) throw errnoException(copy, 'fcntl');
-  return { transferred: 'server', fd: new Descriptor(copy).take(), guarded: isGuarded(given) };
+  return Departure.of(new Descriptor(copy), { transferred: 'server', guarded: isGuarded(given) });
 }
 
-/** The connection, in this thread. */
+/**
+ * The connection, in this thread. EBADF: it has been received already, or was closed on its way. If anything else is wrong it can be received
+ * again.
+ */
 export function receive(
   transferred: TransferredSocket,
   options?: Omit<SocketOptions, 'fd'>,
 ): Socket;
-/** A server that listens, in this thread. */
+/** A server that listens, in this thread. Errors: as for a socket, and ERR_AFUNIX_UNGUARDED. */
 export function receive(
   transferred: TransferredServer,
   options?: ServerOptions,
@@ -79,7 +92,25 @@ export function receive(
       );
     }
   }
-  const descriptor = new Descriptor(transferred.fd);
-  if (transferred.transferred === 'server') return descriptor.toServer(options, listener);
-  return Socket.from({ descriptor, head: Buffer.from(transferred.head) }, options);
+  const addon = requireAddon('receive()');
+  const ticket = checkInteger('transferred.ticket', transferred.ticket, 1, Number.MAX_SAFE_INTEGER);
+  const fd = addon.arrive(ticket);
+  if (fd < 0) {
+    const error = errnoException(fd, 'receive');
+    addHint(
+      error,
+      'it has been received already, or nobody was left to receive it and it was closed',
+    );
+    throw error;
+  }
+  const descriptor = new Descriptor(fd);
+  try {
+    if (transferred.transferred === 'server') return descriptor.toServer(options, listener);
+    return Socket.from({ descriptor, head: Buffer.from(transferred.head) }, options);
+  } catch (error) {
+    if (!descriptor.closed) addon.departAgain(ticket, descriptor.surrender());
+    throw error;
+  }
 }
+
+export type { Departing };

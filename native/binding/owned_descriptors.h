@@ -21,7 +21,8 @@ class OwnedDescriptors {
   OwnedDescriptors(const OwnedDescriptors&) = delete;
   OwnedDescriptors& operator=(const OwnedDescriptors&) = delete;
 
-  void Add(int fd) { descriptors_.insert_or_assign(fd, std::nullopt); }
+  // Whether it was none of them.
+  bool Add(int fd) { return descriptors_.insert_or_assign(fd, std::nullopt).second; }
   // Whether it was one of them.
   [[nodiscard]] bool Remove(int fd) { return descriptors_.erase(fd) == 1; }
 

@@ -17,6 +17,7 @@
 #include "binding/environment.h"
 #include "binding/napi_util.h"
 #include "binding/raw_state.h"
+#include "binding/transit_functions.h"
 #include "posix/ancillary.h"
 #include "posix/message.h"
 #include "posix/socket.h"
@@ -53,12 +54,6 @@ int64_t DescriptorOr(RawState& state, posix::Result<posix::Fd> result) {
   return result.ok() ? OwnNew(state, result.value()) : result.error().Negative();
 }
 
-template <int64_t (*function)(RawState&, const Arguments&)>
-napi_value WithState(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
-  return Number(env, function(*static_cast<RawState*>(arguments.data()), arguments));
-}
-
 template <int64_t (*function)(const Arguments&)>
 napi_value Plain(napi_env env, napi_callback_info info) {
   return Number(env, function(Arguments(env, info)));
@@ -78,12 +73,13 @@ std::span<int32_t> IntegersOf(const Arguments& arguments, size_t index) {
   return {reinterpret_cast<int32_t*>(bytes.data()), bytes.size() / sizeof(int32_t)};
 }
 
-// own(fd): it is closed with this environment, unless it is closed or disowned before.
+// own(fd): it is closed with this environment, unless it is closed or disowned before. 1 if it was
+// not owned.
 int64_t Own(RawState& state, const Arguments& arguments) {
   const int fd = arguments.Int(0);
   const posix::Status open = posix::CheckOpen(fd);
-  if (open.ok()) state.descriptors.Add(fd);
-  return CodeOf(open);
+  if (!open.ok()) return CodeOf(open);
+  return state.descriptors.Add(fd) ? 1 : 0;
 }
 
 // disown(fd)
@@ -435,7 +431,7 @@ bool ExportRaw(napi_env env, napi_value exports) {
   if (napi_add_async_cleanup_hook(env, OnCleanup, state, &state->hook) != napi_ok) return false;
   (void)made.release();
   if (Environment* environment = Environment::Of(env)) environment->SetOwned(&state->descriptors);
-  return Export(env, exports, "own", WithState<Own>, state) &&
+  return ExportTransit(env, exports, state) && Export(env, exports, "own", WithState<Own>, state) &&
          Export(env, exports, "disown", WithState<Disown>, state) &&
          Export(env, exports, "lend", WithState<Lend>, state) &&
          Export(env, exports, "closeOwned", WithState<CloseOwned>, state) &&

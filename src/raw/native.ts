@@ -7,7 +7,7 @@
 export type View = Exclude<NodeJS.ArrayBufferView, DataView>;
 
 export interface RawBinding {
-  /** `fd` is closed with this thread, unless it is closed or disowned before. Owned already: as it is. EBADF. */
+  /** `fd` is closed with this thread, unless it is closed or disowned before. 1, or 0: owned already. EBADF. */
   own(fd: number): number;
   /** EBADF: it was not owned. */
   disown(fd: number): number;
@@ -17,6 +17,27 @@ export interface RawBinding {
    */
   lend(fd: number): number;
   closeOwned(fd: number): number;
+
+  /**
+   * An owned descriptor is on its way to another thread from here on: a ticket, with which `arrive` has it, once. It is closed with this
+   * thread until it is `posted`. EBADF.
+   */
+  depart(fd: number): number;
+  /** The same with the ticket that it had before. */
+  departAgain(ticket: number, fd: number): number;
+  /** Somebody else may know the ticket now. */
+  posted(ticket: number): number;
+  /** The descriptor, owned. EBADF: it has arrived elsewhere, or was closed. */
+  arrive(ticket: number): number;
+  /** Closes it. EBADF, as `arrive`. */
+  recall(ticket: number): number;
+  /** The same, unless it is `posted`. */
+  recallUnposted(ticket: number): number;
+  newRecipient(): number;
+  /** It is closed when `recipientEnded`, and with this thread. EBADF, as `arrive`. */
+  departTo(ticket: number, recipient: number): number;
+  /** Closes what was on its way there. */
+  recipientEnded(recipient: number): number;
 
   rawSocket(type: number): number;
   /** Puts two descriptors into `descriptors`. */

@@ -4,7 +4,6 @@
  */
 import type net from 'node:net';
 import { normalizeArguments, isPipeName } from '../arguments';
-import { Descriptor } from '../descriptor';
 import { engine } from '../engine/engine';
 import { ServerBehind, type Face } from './behind';
 import { connectionFor, onAccept } from './listener';
@@ -71,7 +70,7 @@ function divert(
 function adopt(pipe: Pipe): number {
   const copy = engine().duplicate(pipe.fd);
   if (copy < 0) return copy;
-  const connection = engine().adopt(new Descriptor(copy).take());
+  const connection = engine().adopt(copy);
   if (connection >= 0) pipe.close();
   return connection;
 }
