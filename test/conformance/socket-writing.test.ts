@@ -69,6 +69,57 @@ scenario('corked strings keep their encoding', async (stage) => {
   assert.deepEqual(await text, Buffer.from('ff000102e9c3a9', 'hex'));
 });
 
+scenario('empty pieces are told in their turn, alone and among others', async (stage) => {
+  const { client, peer } = await pair(stage);
+  const text = received(peer);
+  const told: string[] = [];
+  const write = (name: string, piece: string | Uint8Array, encoding?: BufferEncoding): void => {
+    client.write(piece, encoding, () => told.push(name));
+  };
+  client.cork();
+  write('first', 'a');
+  write('empty string', '', 'latin1');
+  write('empty bytes', new Uint8Array(0));
+  write('last', Buffer.from('b'));
+  client.uncork();
+  client.cork();
+  write('two empty ones', '');
+  write('by themselves', Buffer.alloc(0));
+  client.uncork();
+  write('not corked', '');
+  await new Promise<void>((resolve) => client.end(resolve));
+  stage.trace('client', told, client.bytesWritten);
+  assert.equal(client.bytesWritten, 2);
+  assert.equal(told.length, 7);
+  assert.equal((await text).toString(), 'ab');
+});
+
+scenario(
+  'corked strings arrive whole, whether or not they are handed over as one',
+  async (stage) => {
+    const { client, peer } = await pair(stage);
+    const text = received(peer);
+    // Three bytes a character: 65,535 and 65,538 bytes, and then far more.
+    const lengths = [21_845, 21_846, 100_000];
+    for (const length of lengths) {
+      client.cork();
+      for (let at = 0; at < length; at += 5_000) {
+        client.write(String.fromCharCode(0x2000 + at / 5_000).repeat(Math.min(5_000, length - at)));
+      }
+      client.uncork();
+      // The next are pieces of their own.
+      await new Promise<void>((resolve) => client.write('|', () => resolve()));
+    }
+    client.end();
+    const parts = (await text).toString().split('|');
+    assert.deepEqual(
+      parts.map((part) => part.length),
+      [...lengths, 0],
+    );
+    assert.ok(parts.every((part) => !part.includes('\ufffd')));
+  },
+);
+
 scenario('setDefaultEncoding() applies to what follows', async (stage) => {
   const { client, peer } = await pair(stage);
   const text = received(peer);
