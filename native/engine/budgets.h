@@ -25,6 +25,13 @@ inline constexpr size_t kReceiveMemorySize =
 // Short direct reads in a row before a socket gets ring buffers again.
 inline constexpr uint8_t kDirectReads = 16;
 
+// The same for messages, which have to be whole: each has room for the longest that a socket takes
+// by default. What nobody has written to takes no memory. A socket that gets more than a few
+// messages at a time, or one that is not short, is read directly from then on.
+inline constexpr uint32_t kMessageBufferSize = 212'992;
+inline constexpr uint16_t kMessageBufferCount = 64;
+inline constexpr size_t kFewMessages = 4;
+
 // Places for requests, and for the kernel's answers before it has to keep them elsewhere.
 inline constexpr uint32_t kRingRequests = 1024;
 inline constexpr uint32_t kRingAnswers = 4096;
@@ -42,6 +49,7 @@ inline constexpr int kShutdownTries = 1000;
 inline constexpr size_t kMessageAreaSize = 4 * 1024 * 1024;
 // What a sender with the kernel's default SO_SNDBUF can send (it keeps 32 bytes for itself).
 inline constexpr size_t kLongestByDefault = 212'992 - 32;
+static_assert(kMessageBufferSize >= kLongestByDefault);
 // Messages begin at multiples of this.
 inline constexpr size_t kMessageAlignment = 64;
 // Received messages that are at most this long are moved together in the area.

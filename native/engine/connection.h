@@ -45,6 +45,9 @@ struct Connection : Endpoint {
   bool writable = false;
   // Writability is among the events asked for.
   bool watches_writable = false;
+  // Reads that shall be made directly, because the ones before them were long or many, before the
+  // kernel is asked to fill buffers of a ring again (io_uring).
+  uint8_t direct_reads = 0;
   // A half-close waits behind what is pending.
   bool shutdown_wanted = false;
   // An error from the kernel that waits for the data before it to be reported.

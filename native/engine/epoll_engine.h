@@ -36,6 +36,7 @@ class EpollEngine final : public ReadinessEngine {
     Unwatch(socket);
   }
   bool TellHeld(StreamSocket& /*socket*/) override { return false; }
+  bool TellReceived(MessageSocket& /*socket*/, bool& /*more*/) override { return false; }
   void NoteEvents(bool ask) override;
   void ArmTimer(int64_t when) override;
 

@@ -34,6 +34,10 @@ struct ReceivedRow {
   int32_t peer = 0;
 };
 
+// Where the next message can begin behind one that ends at `end`: packed ones can be copied by
+// machine words.
+constexpr size_t PackedEnd(size_t end) { return (end + 7) & ~size_t{7}; }
+
 class MessageArea {
  public:
   [[nodiscard]] bool open() const { return !memory_.area.empty(); }

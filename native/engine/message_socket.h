@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "engine/budgets.h"
 #include "engine/connection.h"
 #include "engine/pending_messages.h"
+#include "posix/uring_abi.h"
 
 namespace afunix::engine {
 
@@ -23,6 +25,9 @@ struct MessageSocket final : Connection {
   PendingMessages outgoing;
   // Its messages bring more than bytes.
   [[nodiscard]] bool WantsControl() const { return max_descriptors > 0 || passes_credentials; }
+
+  // What an io_uring brought and nobody was told yet, in order (io_uring).
+  std::vector<posix::uring::Answer> received;
 
   // E2BIG or EMFILE: a message in the batch under way had more descriptors than are taken.
   int too_many_descriptors = 0;

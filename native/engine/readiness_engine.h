@@ -63,6 +63,9 @@ class ReadinessEngine : public EngineCore {
   virtual void TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) = 0;
   // `socket` has bytes that were received already: tells of them. True if it may have more.
   virtual bool TellHeld(StreamSocket& socket) = 0;
+  // The same for messages. False: none were, and none can be on their way but in the kernel's
+  // queue, so it can be read directly.
+  [[nodiscard]] virtual bool TellReceived(MessageSocket& socket, bool& more) = 0;
   // Notes what the kernel says. Without `ask` there is other work: only what is known already.
   virtual void NoteEvents(bool ask) = 0;
   // RunDeadlines() shall be called at this moment, CLOCK_MONOTONIC.
@@ -79,6 +82,12 @@ class ReadinessEngine : public EngineCore {
   // reading.cc
   [[nodiscard]] int32_t PutWriter(Connection& socket, posix::AncillaryReader& ancillary);
   void FinishReading(Connection& socket);
+
+  // reading_messages.cc
+  // The peer has ended, and nothing with bytes is left: what looked like a message without any was
+  // the end.
+  [[nodiscard]] bool OnlyEndIsLeft(const MessageSocket& socket);
+  void FinishMessages(MessageSocket& socket);
 
   // writing.cc; writes return 0, −errno or kPending.
   [[nodiscard]] int32_t SettleSend(StreamSocket& socket, std::span<const std::byte> bytes,
@@ -102,7 +111,7 @@ class ReadinessEngine : public EngineCore {
   [[nodiscard]] bool ReadSome(StreamSocket& socket);
 
   // reading_messages.cc
-  // The same for messages.
+  // ReadSome() for messages.
   [[nodiscard]] bool ReadMessages(MessageSocket& socket);
   [[nodiscard]] posix::Result<size_t> ReceiveInto(const MessageSocket& socket,
                                                   std::span<std::byte> room, size_t count);

@@ -23,9 +23,6 @@ constexpr size_t Align(size_t size, size_t alignment) {
   return (size + alignment - 1) & ~(alignment - 1);
 }
 
-// Packed messages can be copied by machine words.
-constexpr size_t kPacking = 8;
-
 // Places a page apart would all fall into the same few lines of the processor's cache.
 size_t Stride(size_t longest) {
   const size_t stride = Align(longest, kMessageAlignment);
@@ -41,6 +38,8 @@ bool BroughtNothing(const mmsghdr& header) {
 }  // namespace
 
 bool ReadinessEngine::ReadMessages(MessageSocket& socket) {
+  bool more = true;
+  if (TellReceived(socket, more)) return more;
   const bool shared = !socket.reads_into_target;
   const auto area = shared ? message_area_.area() : memory_.host->ReceiveTarget(socket.handle);
   const size_t stride = Stride(socket.longest);
@@ -52,7 +51,6 @@ bool ReadinessEngine::ReadMessages(MessageSocket& socket) {
   size_t used = start;
   size_t told = 0;
   bool finished = false;
-  bool more = true;
   while (told < rows && !finished) {
     const size_t room = area.size() > used ? area.size() - used : 0;
     // The last place needs no more than the longest message.
@@ -106,7 +104,17 @@ bool ReadinessEngine::ReadMessages(MessageSocket& socket) {
     socket.reading = false;
     return false;
   }
+  if (told > 1) {
+    socket.direct_reads = kDirectReads;
+  } else if (socket.direct_reads > 0) {
+    --socket.direct_reads;
+  }
   if (!finished) return more;
+  FinishMessages(socket);
+  return false;
+}
+
+void ReadinessEngine::FinishMessages(MessageSocket& socket) {
   if (socket.read_error == 0) {
     // The end may have been seen before the reset that came with it.
     ++counters_.syscalls;
@@ -114,7 +122,6 @@ bool ReadinessEngine::ReadMessages(MessageSocket& socket) {
     if (error.ok()) socket.read_error = error.value();
   }
   FinishReading(socket);
-  return false;
 }
 
 // How many descriptors may still come with the messages of this batch: JavaScript has to hold all
@@ -160,7 +167,7 @@ size_t ReadinessEngine::TakeMessages(MessageSocket& socket, std::span<std::byte>
     if (socket.WantsControl()) TakeAncillary(socket, header, row);
     message_area_.AddRow(row);
     counters_.bytes_read += length;
-    end = Align(offset + length, kPacking);
+    end = PackedEnd(offset + length);
   }
   return std::min(end, area.size());
 }
@@ -192,16 +199,17 @@ void ReadinessEngine::TakeAncillary(MessageSocket& socket, const mmsghdr& header
 size_t ReadinessEngine::WithoutEnd(const MessageSocket& socket, size_t count) {
   size_t messages = count;
   while (messages > 0 && BroughtNothing(headers_[messages - 1])) --messages;
-  if (messages == count) return count;
+  return messages < count && OnlyEndIsLeft(socket) ? messages : count;
+}
+
+bool ReadinessEngine::OnlyEndIsLeft(const MessageSocket& socket) {
   // Before the peer has ended, the kernel has no end to tell.
   ++counters_.syscalls;
   pollfd polled{.fd = socket.fd.get(), .events = POLLRDHUP, .revents = 0};
-  if (::poll(&polled, 1, 0) >= 0 && (polled.revents & (POLLRDHUP | POLLHUP)) == 0) return count;
-  // Behind the end there are no bytes.
+  if (::poll(&polled, 1, 0) >= 0 && (polled.revents & (POLLRDHUP | POLLHUP)) == 0) return false;
   int bytes = 0;
   ++counters_.syscalls;
-  if (::ioctl(socket.fd.get(), FIONREAD, &bytes) == 0 && bytes > 0) return count;
-  return messages;
+  return ::ioctl(socket.fd.get(), FIONREAD, &bytes) != 0 || bytes == 0;
 }
 
 }  // namespace afunix::engine

@@ -22,9 +22,6 @@ struct StreamSocket final : Connection {
   bool bulk = false;
   // The peer has sent MSG_OOB, which no part of this library reads; the kernel skips it.
   bool has_out_of_band = false;
-  // Reads that shall be made directly, because the ones before them were long, before the kernel is
-  // asked to fill small buffers again (io_uring).
-  uint8_t direct_reads = 0;
   // The last collection in which a ring buffer of this socket's was told, and bytes told in it
   // (io_uring).
   uint32_t told_in = 0;

@@ -29,11 +29,10 @@ posix::Result<std::unique_ptr<UringEngine>> UringEngine::Open(const EngineMemory
   if (auto done = engine->ring_.RegisterEventFd(engine->wake_.descriptor()); !done.ok()) {
     return done.error();
   }
-  if (auto done = engine->ring_.ProvideBuffers(memory.receive_area.subspan(kReceiveAreaSize),
-                                               kRingBufferCount, kRingBufferSize);
-      !done.ok()) {
-    return done.error();
-  }
+  auto buffers = engine->ring_.ProvideBuffers(kBytes, memory.receive_area.subspan(kReceiveAreaSize),
+                                              kRingBufferCount, kRingBufferSize);
+  if (!buffers.ok()) return buffers.error();
+  engine->buffers_ = std::move(buffers).value();
   return engine;
 }
 
@@ -77,6 +76,7 @@ void UringEngine::RequestFor(Endpoint& endpoint, Purpose purpose, uint8_t operat
   if (purpose == Purpose::kReceive) {
     request.priority = uring::kReceiveMultishot;
     request.flags = uring::kSelectBuffer;
+    request.buffer_group = endpoint.kind == Endpoint::Kind::kMessages ? kMessages : kBytes;
   } else if (purpose == Purpose::kAccept) {
     request.priority = uring::kAcceptMultishot;
   } else if (purpose == Purpose::kPollReadable && endpoint.kind == Endpoint::Kind::kMessages) {
@@ -115,13 +115,16 @@ void UringEngine::AwaitMore(Endpoint& endpoint) {
   if (!socket.reading || socket.ended || socket.connecting) return;
   constexpr uint8_t kReads =
       static_cast<uint8_t>(Purpose::kReceive) | static_cast<uint8_t>(Purpose::kPollReadable);
-  if ((socket.requests_out & kReads) != 0) return;
-  // Messages need places of their own length, which the ring's buffers are not.
-  if (socket.kind == Endpoint::Kind::kMessages ||
-      IsReadDirectly(static_cast<StreamSocket&>(socket))) {
+  const bool directly = IsReadDirectly(socket);
+  if ((socket.requests_out & kReads) != 0) {
+    // A poll request for messages stays until it is told to come back.
+    if (!directly) Cancel(socket, Purpose::kPollReadable);
+  } else if (directly) {
     RequestFor(socket, Purpose::kPollReadable, uring::kPollAdd, POLLIN | POLLPRI | POLLRDHUP);
   } else {
-    RequestFor(socket, Purpose::kReceive, uring::kReceive, 0);
+    // MSG_TRUNC: tell how long a message was, not how much of it there was room for.
+    RequestFor(socket, Purpose::kReceive, uring::kReceive,
+               socket.kind == Endpoint::Kind::kMessages ? MSG_TRUNC : 0);
   }
 }
 
@@ -142,6 +145,7 @@ void UringEngine::WatchWritable(Connection& socket, bool watch) {
 
 void UringEngine::Unwatch(Endpoint& endpoint) {
   if (endpoint.kind == Endpoint::Kind::kStream) Discard(static_cast<StreamSocket&>(endpoint));
+  if (endpoint.kind == Endpoint::Kind::kMessages) Discard(static_cast<MessageSocket&>(endpoint));
   for (uint8_t bit = 1; bit <= kAllOfEndpoint; bit = static_cast<uint8_t>(bit << 1)) {
     Cancel(endpoint, static_cast<Purpose>(bit));
   }
@@ -233,7 +237,7 @@ void UringEngine::NoteEvents(bool ask) {
   if (!ring_.open()) return;
   accepted_ = 0;
   ++collection_;
-  if (!told_buffers_.empty()) ring_.Recycle(told_buffers_);
+  if (!told_buffers_.empty()) buffers_.Recycle(told_buffers_);
   told_buffers_.clear();
   if (ask) {
     for (int enters = 0; enters < kRingEnters && ring_.HasWork(); ++enters) {
@@ -268,12 +272,16 @@ void UringEngine::OnAnswer(const uring::Answer& answer) {
     return;
   }
   if (endpoint->closed) {
-    Recycle(answer);
+    Recycle(*endpoint, answer);
     return;
   }
   auto& socket = static_cast<Connection&>(*endpoint);
   if (purpose == Purpose::kReceive) {
-    OnReceived(static_cast<StreamSocket&>(socket), answer);
+    if (socket.kind == Endpoint::Kind::kStream) {
+      OnReceived(static_cast<StreamSocket&>(socket), answer);
+    } else {
+      OnReceived(static_cast<MessageSocket&>(socket), answer);
+    }
   } else if (purpose == Purpose::kPollWritable) {
     socket.writable = true;
     Enqueue(socket);
@@ -285,9 +293,14 @@ void UringEngine::OnAnswer(const uring::Answer& answer) {
   UpdateLiveness(socket);
 }
 
-void UringEngine::Recycle(const uring::Answer& answer) {
+void UringEngine::Recycle(const Endpoint& endpoint, const uring::Answer& answer) {
   if ((answer.flags & uring::kHasBuffer) == 0) return;
-  told_buffers_.push_back(static_cast<uint16_t>(answer.flags >> uring::kBufferShift));
+  const auto buffer = static_cast<uint16_t>(answer.flags >> uring::kBufferShift);
+  if (endpoint.kind == Endpoint::Kind::kMessages) {
+    message_buffers_.Recycle({&buffer, 1});
+  } else {
+    told_buffers_.push_back(buffer);
+  }
 }
 
 void UringEngine::CameBack(Endpoint& endpoint, Purpose purpose) {
@@ -365,6 +378,9 @@ void UringEngine::Shutdown() {
   ForgetEverything();
   ForgetQueues();
   ring_ = posix::Uring();
+  buffers_ = posix::UringBuffers();
+  message_buffers_ = posix::UringBuffers();
+  message_memory_ = posix::Mapping();
   timer_ = posix::TimerFd();
   wake_ = posix::EventFd();
 }

@@ -33,6 +33,9 @@ class UringEngine final : public ReadinessEngine {
            (ring_.open() && ring_.HasWork());
   }
   [[nodiscard]] bool LooksForFree() const override { return true; }
+  [[nodiscard]] posix::Status SetMessageMemory(const MessageMemory& memory) override;
+  [[nodiscard]] posix::Result<size_t> SetMessageLimits(int32_t handle,
+                                                       const MessageLimits& limits) override;
   void Wake() override;
   void SetAttended(bool attended) override;
   void Shutdown() override;
@@ -61,6 +64,7 @@ class UringEngine final : public ReadinessEngine {
   void AwaitNoMore(Endpoint& endpoint) override;
   void TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) override;
   bool TellHeld(StreamSocket& socket) override;
+  bool TellReceived(MessageSocket& socket, bool& more) override;
   void NoteEvents(bool ask) override;
   void ArmTimer(int64_t when) override;
 
@@ -79,8 +83,9 @@ class UringEngine final : public ReadinessEngine {
   }
   [[nodiscard]] bool IsOfClosed(const posix::uring::Answer& answer) const;
   void OnAnswer(const posix::uring::Answer& answer);
-  // The buffer of `answer`, if it has one, is the kernel's again in the next collection.
-  void Recycle(const posix::uring::Answer& answer);
+  // The buffer of `answer`, if it has one: the kernel's again in the next collection, or at once if
+  // it is for messages, which are never told from where they were received.
+  void Recycle(const Endpoint& endpoint, const posix::uring::Answer& answer);
   void CameBack(Endpoint& endpoint, Purpose purpose);
   void OnListenerAnswer(Listener& listener, Purpose purpose, int32_t result);
   void OnAccepted(Listener& listener, int32_t result);
@@ -99,6 +104,11 @@ class UringEngine final : public ReadinessEngine {
 
   // uring_receiving.cc
   // Its memory is not the ring's: it is read by plain calls, and polled for.
+  [[nodiscard]] bool IsReadDirectly(const Connection& socket) const {
+    return socket.kind == Endpoint::Kind::kStream
+               ? IsReadDirectly(static_cast<const StreamSocket&>(socket))
+               : IsReadDirectly(static_cast<const MessageSocket&>(socket));
+  }
   [[nodiscard]] static bool IsReadDirectly(const StreamSocket& socket) {
     return socket.reads_into_target || socket.direct_reads > 0 || socket.max_descriptors > 0 ||
            socket.passes_credentials;
@@ -108,8 +118,20 @@ class UringEngine final : public ReadinessEngine {
   void Hold(StreamSocket& socket, const posix::uring::Answer& answer);
   void Tell(StreamSocket& socket, const posix::uring::Answer& answer);
   void Discard(StreamSocket& socket);
-  void KeepUnread(const posix::uring::Answer& answer, std::vector<std::byte>& unread);
+  void KeepUnread(const StreamSocket& socket, const posix::uring::Answer& answer,
+                  std::vector<std::byte>& unread);
   void OnReceiveStopped(StreamSocket& socket, int32_t result);
+
+  // uring_receiving_messages.cc
+  [[nodiscard]] bool IsReadDirectly(const MessageSocket& socket) const;
+  void OnReceived(MessageSocket& socket, const posix::uring::Answer& answer);
+  void Discard(MessageSocket& socket);
+  // Notes a message at `used` of `area`; where the next can go.
+  size_t TakeMessage(const MessageSocket& socket, const posix::uring::Answer& answer,
+                     std::span<std::byte> area, size_t used);
+
+  static constexpr uint16_t kBytes = 0;
+  static constexpr uint16_t kMessages = 1;
 
   posix::Uring ring_;
   posix::EventFd wake_;
@@ -122,6 +144,9 @@ class UringEngine final : public ReadinessEngine {
   // Answers that have not been looked at yet.
   std::vector<posix::uring::Answer> answers_;
   size_t next_answer_ = 0;
+  posix::UringBuffers buffers_;
+  posix::UringBuffers message_buffers_;
+  posix::Mapping message_memory_;
   // Provided buffers that were told and are the kernel's again in the next collection.
   std::vector<uint16_t> told_buffers_;
   // The submissions being carried out, and how many of them are sends without an answer.

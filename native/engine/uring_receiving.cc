@@ -46,7 +46,7 @@ void UringEngine::Tell(StreamSocket& socket, const uring::Answer& answer) {
   if (static_cast<uint32_t>(answer.result) == kRingBufferSize) socket.direct_reads = kDirectReads;
   Complete(socket.handle, CompletionKind::kData, answer.result,
            static_cast<int32_t>(kReceiveAreaSize + buffer * kRingBufferSize));
-  Recycle(answer);
+  Recycle(socket, answer);
 }
 
 bool UringEngine::TellHeld(StreamSocket& socket) {
@@ -70,7 +70,7 @@ bool UringEngine::TellHeld(StreamSocket& socket) {
 
 void UringEngine::TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) {
   if (socket.held) {
-    for (const uring::Answer& answer : *socket.held) KeepUnread(answer, unread);
+    for (const uring::Answer& answer : *socket.held) KeepUnread(socket, answer, unread);
     socket.held.reset();
   }
   Unwatch(socket);
@@ -79,7 +79,7 @@ void UringEngine::TakeBack(StreamSocket& socket, std::vector<std::byte>& unread)
     for (size_t i = next_answer_; i < answers_.size(); ++i) {
       uring::Answer& answer = answers_[i];
       if ((answer.tag & kEndpointTag) != tag || !IsOfEndpoint(answer)) continue;
-      KeepUnread(answer, unread);
+      KeepUnread(socket, answer, unread);
       if ((answer.flags & uring::kHasMore) == 0) {
         CameBack(socket, static_cast<Purpose>(answer.tag >> 56));
       }
@@ -90,19 +90,20 @@ void UringEngine::TakeBack(StreamSocket& socket, std::vector<std::byte>& unread)
   }
 }
 
-void UringEngine::KeepUnread(const uring::Answer& answer, std::vector<std::byte>& unread) {
+void UringEngine::KeepUnread(const StreamSocket& socket, const uring::Answer& answer,
+                             std::vector<std::byte>& unread) {
   if (answer.result <= 0 || (answer.flags & uring::kHasBuffer) == 0) return;
   const size_t buffer = answer.flags >> uring::kBufferShift;
   const auto bytes = memory_.receive_area.subspan(kReceiveAreaSize + buffer * kRingBufferSize,
                                                   static_cast<size_t>(answer.result));
   unread.insert(unread.end(), bytes.begin(), bytes.end());
   counters_.bytes_read += bytes.size();
-  Recycle(answer);
+  Recycle(socket, answer);
 }
 
 void UringEngine::Discard(StreamSocket& socket) {
   if (!socket.held) return;
-  for (const uring::Answer& answer : *socket.held) Recycle(answer);
+  for (const uring::Answer& answer : *socket.held) Recycle(socket, answer);
   socket.held.reset();
 }
 

@@ -70,35 +70,38 @@ void Uring::Notify(bool notify) {
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
-Status Uring::ProvideBuffers(std::span<std::byte> memory, uint16_t count, uint32_t size) {
+Result<UringBuffers> Uring::ProvideBuffers(uint16_t group, std::span<std::byte> memory,
+                                           uint16_t count, uint32_t size) {
   if (memory.size() < size_t{count} * size) return Error{EINVAL};
+  UringBuffers buffers;
   auto ring = Mapping::Anonymous(count * sizeof(Buffer));
   if (!ring.ok()) return ring.error();
-  buffer_ring_ = std::move(ring).value();
+  buffers.ring_ = std::move(ring).value();
   uring::BufferRegistration registration{};
-  registration.ring_address = reinterpret_cast<uint64_t>(buffer_ring_.At<Buffer>(0));
+  registration.ring_address = reinterpret_cast<uint64_t>(buffers.ring_.At<Buffer>(0));
   registration.ring_entries = count;
+  registration.group = group;
   if (::syscall(kRegister, fd_.get(), uring::kRegisterBufferRing, &registration, 1) != 0) {
     return LastError();
   }
-  buffers_ = memory.data();
-  buffer_size_ = size;
-  buffer_mask_ = static_cast<uint16_t>(count - 1);
-  for (uint16_t id = 0; id < count; ++id) Recycle({&id, 1});
-  return {};
+  buffers.memory_ = memory.data();
+  buffers.size_ = size;
+  buffers.mask_ = static_cast<uint16_t>(count - 1);
+  for (uint16_t id = 0; id < count; ++id) buffers.Recycle({&id, 1});
+  return buffers;
 }
 
-void Uring::Recycle(std::span<const uint16_t> buffers) {
-  auto* const ring = buffer_ring_.At<Buffer>(0);
-  for (const uint16_t id : buffers) {
-    Buffer& buffer = ring[buffer_tail_ & buffer_mask_];
+void UringBuffers::Recycle(std::span<const uint16_t> ids) {
+  auto* const ring = ring_.At<Buffer>(0);
+  for (const uint16_t id : ids) {
+    Buffer& buffer = ring[tail_ & mask_];
     // Not the last field: in the first buffer that is the tail.
-    buffer.address = reinterpret_cast<uint64_t>(buffers_ + size_t{id} * buffer_size_);
-    buffer.length = buffer_size_;
+    buffer.address = reinterpret_cast<uint64_t>(memory_ + size_t{id} * size_);
+    buffer.length = size_;
     buffer.id = id;
-    ++buffer_tail_;
+    ++tail_;
   }
-  std::atomic_ref<uint16_t>(ring[0].tail).store(buffer_tail_, std::memory_order_release);
+  std::atomic_ref<uint16_t>(ring[0].tail).store(tail_, std::memory_order_release);
 }
 
 Request* Uring::NextRequest() {

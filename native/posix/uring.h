@@ -16,6 +16,28 @@
 
 namespace afunix::posix {
 
+// Provided buffers of one group, of which the kernel takes one for each thing that it receives.
+// Belongs to the ring that made it, and must not be used after it.
+class UringBuffers {
+ public:
+  [[nodiscard]] bool open() const { return memory_ != nullptr; }
+  [[nodiscard]] uint32_t size() const { return size_; }
+  [[nodiscard]] std::span<const std::byte> Of(uint16_t id, size_t bytes) const {
+    return {memory_ + size_t{id} * size_, bytes};
+  }
+  // Gives buffers back to the kernel.
+  void Recycle(std::span<const uint16_t> ids);
+
+ private:
+  friend class Uring;
+
+  Mapping ring_;
+  std::byte* memory_ = nullptr;
+  uint32_t size_ = 0;
+  uint16_t mask_ = 0;
+  uint16_t tail_ = 0;
+};
+
 class Uring {
  public:
   Uring() = default;
@@ -31,11 +53,10 @@ class Uring {
   // Never misses work that arrives meanwhile: look at HasWork() afterwards.
   void Notify(bool notify);
 
-  // Provided buffers for group 0: `count` (a power of two) of `size` bytes each, from the start of
-  // `memory`, which has to stay until the ring is gone.
-  [[nodiscard]] Status ProvideBuffers(std::span<std::byte> memory, uint16_t count, uint32_t size);
-  // Gives buffers back to the kernel.
-  void Recycle(std::span<const uint16_t> buffers);
+  // Provided buffers: `count` (a power of two) of `size` bytes each, from the start of `memory`,
+  // which has to stay until the ring is gone, and so have they.
+  [[nodiscard]] Result<UringBuffers> ProvideBuffers(uint16_t group, std::span<std::byte> memory,
+                                                    uint16_t count, uint32_t size);
 
   // A zeroed request to fill in; null if there is no room before the next Enter().
   [[nodiscard]] uring::Request* NextRequest();
@@ -61,15 +82,10 @@ class Uring {
   Fd fd_;
   Mapping rings_;
   Mapping requests_;
-  Mapping buffer_ring_;
   uring::Parameters parameters_{};
   uint32_t request_tail_ = 0;
   uint32_t request_mask_ = 0;
   uint32_t answer_mask_ = 0;
-  std::byte* buffers_ = nullptr;
-  uint32_t buffer_size_ = 0;
-  uint16_t buffer_mask_ = 0;
-  uint16_t buffer_tail_ = 0;
 };
 
 }  // namespace afunix::posix

@@ -167,6 +167,7 @@ EngineRig::Connection EngineRig::MakeMessages(Origin origin) {
 }
 
 void EngineRig::ShareMessages() {
+  if (!message_area_.empty()) return;
   message_area_.resize(engine::kMessageAreaSize);
   received_rows_.resize(engine::kReceivedColumns * engine::kMessageRows);
   outgoing_rows_.resize(engine::kOutgoingColumns * engine::kOutgoingRows);

@@ -89,6 +89,7 @@ class EngineRig final : public engine::HostMemory {
 
   // The same for messages, with memory for them.
   [[nodiscard]] Connection MakeMessages(Origin origin = Origin::kConnected);
+  // Once is enough.
   void ShareMessages();
   int32_t SendMessages(int32_t handle, const std::vector<std::string>& messages);
   int32_t SendMessagePayload(int32_t handle, std::vector<std::string> parts);

@@ -32,12 +32,14 @@ std::optional<Uring> OpenRing(uint32_t requests = 8, uint32_t answers = 16) {
   return std::nullopt;
 }
 
-void AskForBytes(Uring& ring, int fd, uint64_t tag) {
+void AskForBytes(Uring& ring, int fd, uint64_t tag, uint16_t group = 0, uint32_t flags = 0) {
   uring::Request& request = *ring.NextRequest();
   request.operation = uring::kReceive;
   request.fd = fd;
   request.priority = uring::kReceiveMultishot;
   request.flags = uring::kSelectBuffer;
+  request.buffer_group = group;
+  request.operation_flags = flags;
   request.tag = tag;
 }
 
@@ -117,7 +119,8 @@ TEST("a multishot receive fills one buffer after the other, until it is out of t
   auto ring = OpenRing();
   if (!ring) return;
   std::vector<std::byte> memory(4 * 16);
-  REQUIRE_OK(ring->ProvideBuffers(memory, 4, 16));
+  auto buffers = ring->ProvideBuffers(0, memory, 4, 16);
+  REQUIRE_OK(buffers);
   auto pair = SocketPair(SocketType::kStream).value();
   AskForBytes(*ring, pair[0].get(), 7);
   REQUIRE_OK(ring->Enter(true));
@@ -135,7 +138,7 @@ TEST("a multishot receive fills one buffer after the other, until it is out of t
     REQUIRE((answers[0].flags & uring::kHasBuffer) != 0);
     const auto id = static_cast<uint16_t>(answers[0].flags >> uring::kBufferShift);
     used.push_back(id);
-    CHECK_EQ(test::Text(std::span(memory).subspan(id * 16u, text.size())), text);
+    CHECK_EQ(test::Text(buffers.value().Of(id, text.size())), text);
   }
   REQUIRE_OK(Send(pair[1].get(), Bytes("five")));
   REQUIRE_OK(ring->Enter(true));
@@ -144,7 +147,7 @@ TEST("a multishot receive fills one buffer after the other, until it is out of t
   CHECK_EQ(answers[0].result, -ENOBUFS);
   CHECK_EQ(answers[0].flags & uring::kHasMore, 0u);
 
-  ring->Recycle(used);
+  buffers.value().Recycle(used);
   AskForBytes(*ring, pair[0].get(), 8);
   REQUIRE_OK(ring->Enter(true));
   answers = TakeAll(*ring);
@@ -153,13 +156,43 @@ TEST("a multishot receive fills one buffer after the other, until it is out of t
   CHECK_EQ(answers[0].result, 4);
 }
 
+TEST("of a message that is longer than its buffer the answer tells the full length") {
+  auto ring = OpenRing();
+  if (!ring) return;
+  std::vector<std::byte> bytes(4 * 16);
+  std::vector<std::byte> memory(4 * 16);
+  auto others = ring->ProvideBuffers(0, bytes, 4, 16);
+  auto buffers = ring->ProvideBuffers(1, memory, 4, 16);
+  REQUIRE_OK(others);
+  REQUIRE_OK(buffers);
+  auto pair = SocketPair(SocketType::kSeqpacket).value();
+  AskForBytes(*ring, pair[0].get(), 7, 1, MSG_TRUNC);
+  const std::string longer = "0123456789abcdef tail";
+  REQUIRE_OK(Send(pair[1].get(), Bytes(longer)));
+  REQUIRE_OK(Send(pair[1].get(), Bytes("next")));
+  REQUIRE_OK(Send(pair[1].get(), Bytes("")));
+  REQUIRE_OK(ring->Enter(true));
+  const auto answers = TakeAll(*ring);
+  REQUIRE(answers.size() == 3);
+  CHECK_EQ(answers[0].result, static_cast<int>(longer.size()));
+  CHECK_EQ(answers[1].result, 4);
+  const auto first = static_cast<uint16_t>(answers[0].flags >> uring::kBufferShift);
+  const auto second = static_cast<uint16_t>(answers[1].flags >> uring::kBufferShift);
+  CHECK_EQ(test::Text(buffers.value().Of(first, 16)), longer.substr(0, 16));
+  CHECK_EQ(test::Text(buffers.value().Of(second, 4)), "next");
+  // A message without bytes looks like the end, and ends the request.
+  CHECK_EQ(answers[2].result, 0);
+  CHECK_EQ(answers[2].flags & uring::kHasMore, 0u);
+}
+
 TEST("the eventfd is signalled for what arrives while notification is on, and only then") {
   auto ring = OpenRing();
   if (!ring) return;
   auto wake = EventFd::Open().value();
   REQUIRE_OK(ring->RegisterEventFd(wake.descriptor()));
   std::vector<std::byte> memory(4 * 16);
-  REQUIRE_OK(ring->ProvideBuffers(memory, 4, 16));
+  auto buffers = ring->ProvideBuffers(0, memory, 4, 16);
+  REQUIRE_OK(buffers);
   auto pair = SocketPair(SocketType::kStream).value();
   AskForBytes(*ring, pair[0].get(), 1);
   REQUIRE_OK(ring->Enter(true));
@@ -182,7 +215,8 @@ TEST("a request that is cancelled comes back, and lets go of its file") {
   auto ring = OpenRing();
   if (!ring) return;
   std::vector<std::byte> memory(4 * 16);
-  REQUIRE_OK(ring->ProvideBuffers(memory, 4, 16));
+  auto buffers = ring->ProvideBuffers(0, memory, 4, 16);
+  REQUIRE_OK(buffers);
   auto pair = SocketPair(SocketType::kStream).value();
   AskForBytes(*ring, pair[0].get(), 5);
   REQUIRE_OK(ring->Enter(true));
@@ -207,7 +241,7 @@ TEST("buffers that the memory has no room for are refused") {
   auto ring = OpenRing();
   if (!ring) return;
   std::vector<std::byte> memory(63);
-  CHECK_ERROR(ring->ProvideBuffers(memory, 4, 16), EINVAL);
+  CHECK_ERROR(ring->ProvideBuffers(0, memory, 4, 16), EINVAL);
 }
 
 TEST("a ring that was moved works on, and closes once") {

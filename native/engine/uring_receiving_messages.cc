@@ -1,0 +1,139 @@
+// What a multishot receive brings of messages that come one by one. Each is copied out of its
+// buffer, which has room for the longest and is the kernel's again at once. Many at a time are
+// better read by recvmmsg, and so are long ones: then the ring only says when.
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "engine/budgets.h"
+#include "engine/uring_engine.h"
+
+namespace afunix::engine {
+
+namespace uring = posix::uring;
+
+posix::Status UringEngine::SetMessageMemory(const MessageMemory& memory) {
+  auto set = EngineCore::SetMessageMemory(memory);
+  if (!set.ok() || !ring_.open()) return set;
+  // Without them messages are polled for.
+  auto mapped = posix::Mapping::Anonymous(size_t{kMessageBufferCount} * kMessageBufferSize);
+  if (!mapped.ok()) return {};
+  const std::span buffers(mapped.value().At<std::byte>(0), mapped.value().size());
+  auto provided = ring_.ProvideBuffers(kMessages, buffers, kMessageBufferCount, kMessageBufferSize);
+  if (!provided.ok()) return {};
+  message_memory_ = std::move(mapped).value();
+  message_buffers_ = std::move(provided).value();
+  return {};
+}
+
+posix::Result<size_t> UringEngine::SetMessageLimits(int32_t handle, const MessageLimits& limits) {
+  auto longest = EngineCore::SetMessageLimits(handle, limits);
+  // It may be receiving into buffers that are too small now.
+  if (Connection* socket = FindConnection(handle); longest.ok() && socket != nullptr) {
+    AwaitNoMore(*socket);
+  }
+  return longest;
+}
+
+// A plain receive does not say that descriptors came and were dropped: only where none can come.
+// Who takes one at a time leaves the others to the kernel, which tells the sender if they are never
+// read.
+bool UringEngine::IsReadDirectly(const MessageSocket& socket) const {
+  return !message_buffers_.open() || socket.longest > kMessageBufferSize ||
+         socket.batch_size == 1 || socket.reads_into_target || socket.direct_reads > 0 ||
+         socket.WantsControl() || !socket.descriptors_refused;
+}
+
+void UringEngine::OnReceived(MessageSocket& socket, const uring::Answer& answer) {
+  socket.received.push_back(answer);
+  socket.ready = true;
+  if (socket.reading) Enqueue(socket);
+}
+
+void UringEngine::Discard(MessageSocket& socket) {
+  for (const uring::Answer& answer : socket.received) Recycle(socket, answer);
+  socket.received.clear();
+}
+
+bool UringEngine::TellReceived(MessageSocket& socket, bool& more) {
+  const bool requested = (socket.requests_out & static_cast<uint8_t>(Purpose::kReceive)) != 0;
+  if (socket.received.empty()) {
+    if (!requested) return false;
+    // Sending has failed, and what was received before shall be told: the request may have some of
+    // it.
+    Cancel(socket, Purpose::kReceive);
+    socket.ready = false;
+    more = false;
+    return true;
+  }
+  const bool shared = !socket.reads_into_target;
+  const auto area = shared ? message_area_.area() : memory_.host->ReceiveTarget(socket.handle);
+  if (!shared && area.size() < socket.longest) {
+    // Its user's memory is full or gone: reading starts again when there is other memory.
+    socket.reading = false;
+    more = false;
+    return true;
+  }
+  const size_t first_row = message_area_.rows();
+  const size_t rows = std::min(socket.batch_size, message_area_.RowsLeft());
+  size_t used = shared ? message_area_.used() : 0;
+  size_t told = 0;
+  size_t looked_at = 0;
+  bool finished = false;
+  bool has_long = false;
+  bool reads_on = false;
+  for (; looked_at < socket.received.size() && told < rows; ++looked_at) {
+    const uring::Answer& answer = socket.received[looked_at];
+    if (answer.result > 0 || (answer.result == 0 && !OnlyEndIsLeft(socket))) {
+      const auto length = std::min(static_cast<size_t>(answer.result), socket.longest);
+      if (area.size() - used < length) break;
+      used = TakeMessage(socket, answer, area, used);
+      has_long = has_long || length == 0 || length > kPackedMessage;
+      ++told;
+    } else if (answer.result == 0) {
+      finished = true;
+    } else if (answer.result == -ENOBUFS) {
+      // Others have all the buffers: this one is read directly once.
+      reads_on = true;
+    } else if (answer.result != -ECANCELED && answer.result != -EINTR && answer.result != -EAGAIN &&
+               socket.read_error == 0) {
+      // A reset comes before messages that are still queued.
+      socket.read_error = -answer.result;
+    }
+    Recycle(socket, answer);
+  }
+  socket.received.erase(socket.received.begin(),
+                        socket.received.begin() + static_cast<ptrdiff_t>(looked_at));
+  if (shared) message_area_.Use(used);
+  if (told > 0) {
+    Complete(socket.handle, CompletionKind::kMessages, static_cast<int32_t>(told),
+             static_cast<int32_t>(first_row));
+  }
+  if (told > kFewMessages || has_long) {
+    socket.direct_reads = kDirectReads;
+    Cancel(socket, Purpose::kReceive);
+  }
+  more =
+      !socket.received.empty() || (!requested && !finished && (reads_on || socket.read_error != 0));
+  socket.ready = more;
+  if (finished) FinishMessages(socket);
+  return true;
+}
+
+size_t UringEngine::TakeMessage(const MessageSocket& socket, const uring::Answer& answer,
+                                std::span<std::byte> area, size_t used) {
+  const auto full_length = static_cast<size_t>(answer.result);
+  const size_t length = std::min(full_length, socket.longest);
+  const auto bytes =
+      message_buffers_.Of(static_cast<uint16_t>(answer.flags >> uring::kBufferShift), length);
+  if (length > 0) std::memcpy(area.data() + used, bytes.data(), length);
+  message_area_.AddRow({.offset = used,
+                        .length = length,
+                        .full_length = full_length,
+                        .flags = full_length > length ? kMessageTruncated : 0});
+  counters_.bytes_read += length;
+  return std::min(PackedEnd(used + length), area.size());
+}
+
+}  // namespace afunix::engine
