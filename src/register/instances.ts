@@ -8,7 +8,7 @@
 import net from 'node:net';
 import { becomeNetSocket } from '../socket/detaching';
 import { SocketMethods } from '../socket/methods';
-import { callers } from './caller';
+import { callers } from '../caller';
 
 const TLS = new Set(['node:_tls_wrap', 'node:internal/tls/wrap']);
 const CHILD_PROCESS = 'node:internal/child_process';

@@ -3,10 +3,14 @@ import cluster from 'node:cluster';
 import type net from 'node:net';
 import { listenBehind } from '../server/behind';
 import { takeConnections } from '../server/cluster-worker';
-import { callers } from './caller';
+import { callers } from '../caller';
+import { registration } from './registration';
 import { isPatched } from './sockets';
 
 const ROUND_ROBIN = 'node:internal/cluster/round_robin_handle';
+
+/** See server/sending.ts. */
+const HAS_INSTANCE = 'net.Server[Symbol.hasInstance]';
 
 /** How far up whoever wraps `listen` may have put Node's own caller. */
 const CALLERS = 12;
@@ -21,5 +25,10 @@ export function takeServer(server: net.Server, args: readonly unknown[]): boolea
     takeConnections(server, args);
     return false;
   }
-  return listenBehind(server, args);
+  if (!listenBehind(server, args)) return false;
+  const registered = registration();
+  if (registered !== undefined && !registered.replaced.includes(HAS_INSTANCE)) {
+    registered.replaced = [...registered.replaced, HAS_INSTANCE];
+  }
+  return true;
 }

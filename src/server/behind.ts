@@ -21,9 +21,11 @@ import {
   kListener,
   kSocketFor,
   ServerMethods,
+  shareListener,
   type AcceptedSocket,
 } from './methods';
 import type { ServerOptions } from './options';
+import { whenSent } from './sending';
 
 /** The fields of `net.Server` that concern its listener, and the handle. */
 export interface Face extends net.Server {
@@ -166,6 +168,7 @@ function putInFront(face: Face, behind: ServerBehind): boolean {
   const { _connectionKey } = behind;
   if (_connectionKey !== undefined) face._connectionKey = _connectionKey;
   face._handle = handle;
+  whenSent(face, () => void shareListener(behind));
   return true;
 }
 

@@ -68,10 +68,20 @@ export function toNetSocket(
   return socket;
 }
 
-/** The socket itself becomes one of `net`'s, if it has a connection, which goes on where it was. */
+/**
+ * The socket itself becomes one of `net`'s, if it has a connection, which goes on where it was. ERR_AFUNIX_CONNECTING: it may have one soon;
+ * otherwise as `detach()`.
+ */
 export function becomeNetSocket(socket: SocketMethods): void {
+  if (socket.connecting) {
+    throw codedError(
+      Error,
+      'ERR_AFUNIX_CONNECTING',
+      "The socket is still connecting: send it to another process on 'connect'",
+    );
+  }
   const connection = socket[kConnection];
-  if (connection === null || socket.connecting) return;
+  if (connection === null) return;
   const { server, _server, allowHalfOpen, readableFlowing } = socket;
   const { descriptor, head } = release(socket);
   connection.close(() => undefined);

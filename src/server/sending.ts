@@ -1,0 +1,36 @@
+/**
+ * A server that is sent to another process, by `child.send(message, server)` or `process.send(message, server)`, is shared from then on:
+ * `node:child_process` asks, with `instanceof`, whether it is a `net.Server`, and sends a copy of its listener then.
+ */
+import net from 'node:net';
+import { callers } from '../caller';
+
+const CHILD_PROCESS = 'node:internal/child_process';
+
+const isInstance = Function.prototype[Symbol.hasInstance] as (
+  this: unknown,
+  value: unknown,
+) => boolean;
+
+/** What has to happen before a server goes to another process. */
+const beforeSending = new WeakMap<object, () => void>();
+
+function hasInstance(this: unknown, value: unknown): boolean {
+  if (!isInstance.call(this, value)) return false;
+  // Subclasses of net.Server inherit this function.
+  if (this !== net.Server) return true;
+  const prepare = beforeSending.get(value as object);
+  if (prepare !== undefined && callers(hasInstance, 1)[0] === CHILD_PROCESS) prepare();
+  return true;
+}
+
+/** `prepare` is called whenever `server` is about to be sent. */
+export function whenSent(server: net.Server, prepare: () => void): void {
+  if (!Object.hasOwn(net.Server, Symbol.hasInstance)) {
+    Object.defineProperty(net.Server, Symbol.hasInstance, {
+      value: hasInstance,
+      configurable: true,
+    });
+  }
+  beforeSending.set(server, prepare);
+}
