@@ -117,7 +117,9 @@ class Transit {
   }
 
   std::mutex mutex_;
-  Key last_key_ = kNobody;
+  // Two copies of the addon in one process have a table each, and no ticket of one is good for the
+  // other: where they lie differs. A key has 53 bits in JavaScript.
+  Key last_key_ = static_cast<Key>((reinterpret_cast<uintptr_t>(this) >> 6) & 0xfffff) << 32;
   std::unordered_map<Key, Traveller> travellers_;
 };
 

@@ -40,6 +40,15 @@ TEST("it arrives once") {
   CHECK(!IsOpen(sent.fd));
 }
 
+TEST("a ticket of another table is good for nothing here") {
+  Transit ours;
+  Transit theirs;
+  const Sent sent = Send(theirs, theirs.NewKey());
+  CHECK(sent.ticket < int64_t{1} << 53);
+  CHECK(!ours.Take(sent.ticket).valid());
+  CHECK(theirs.Take(sent.ticket).valid());
+}
+
 TEST("what an environment has not posted ends with it; what it has posted goes on") {
   Transit transit;
   const Transit::Key keeper = transit.NewKey();
