@@ -81,6 +81,11 @@ inline constexpr int32_t kSlabCount = 4;
 // Collections from sockets that have more before the kernel is asked about the others.
 inline constexpr int kCollectionsUnasked = 4;
 
+// Sockets with busy polling that every look reads from; of more it costs less to ask the kernel.
+inline constexpr size_t kBusyPolledSockets = 4;
+// Looks at them before the kernel is asked about the others, where asking is a system call.
+inline constexpr int kLooksUnasked = 8;
+
 // Connections taken from one listener per collection.
 inline constexpr int kAcceptBudget = 64;
 // The same where others accept from the same socket: what is left in the backlog is for whoever is

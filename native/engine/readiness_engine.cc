@@ -114,15 +114,27 @@ size_t ReadinessEngine::Collect() {
   BeginCollection();
   slabs_used_ = 0;
   TellDeferred();
-  // While sockets are known to have more, the kernel is asked about the others only now and then.
-  const bool ask = queue_.empty() || ++unasked_ >= kCollectionsUnasked;
-  if (ask) unasked_ = 0;
-  NoteEvents(ask);
+  NoteEvents(Asks());
+  if (attended_) LookAtBusyPolled();
   LookAtQueue();
   counters_.completions += completed();
   if (completed() > 0) ++counters_.wakeups;
   if (!attended_ && HasWork()) Wake();
   return completed();
+}
+
+// While sockets are known to have more, or are read from anyway, the kernel is asked about the
+// others only now and then.
+bool ReadinessEngine::Asks() {
+  int unasked = 0;
+  if (!queue_.empty()) {
+    unasked = kCollectionsUnasked;
+  } else if (attended_ && !busy_polled_.empty() && !LooksForFree()) {
+    unasked = kLooksUnasked;
+  }
+  if (++unasked_ < unasked) return false;
+  unasked_ = 0;
+  return true;
 }
 
 void ReadinessEngine::NoteReady(Endpoint& endpoint, uint32_t events) {
@@ -211,6 +223,7 @@ void ReadinessEngine::RunDeadlines() {
 void ReadinessEngine::ForgetQueues() {
   deadlines_.Clear();
   queue_.clear();
+  busy_polled_.clear();
 }
 
 }  // namespace afunix::engine

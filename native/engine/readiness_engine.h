@@ -36,6 +36,7 @@ class ReadinessEngine : public EngineCore {
   [[nodiscard]] posix::Result<int32_t> AdoptListener(posix::Fd fd, int backlog, bool credentials,
                                                      bool pidfds) override;
   [[nodiscard]] posix::Status Share(int32_t listener) override;
+  void SetBusyPoll(int32_t handle, int64_t nanoseconds) override;
   [[nodiscard]] posix::Status SetMaxDescriptors(int32_t handle, size_t most) override;
   [[nodiscard]] posix::Status AttachDescriptors(int32_t handle,
                                                 std::vector<posix::Fd> descriptors) override;
@@ -68,6 +69,9 @@ class ReadinessEngine : public EngineCore {
   [[nodiscard]] virtual bool TellReceived(MessageSocket& socket, bool& more) = 0;
   // Notes what the kernel says. Without `ask` there is other work: only what is known already.
   virtual void NoteEvents(bool ask) = 0;
+  // The kernel has no request that may have taken bytes of `socket`; otherwise it is told to give
+  // it back.
+  [[nodiscard]] virtual bool MayReadNow(StreamSocket& socket) = 0;
   // RunDeadlines() shall be called at this moment, CLOCK_MONOTONIC.
   virtual void ArmTimer(int64_t when) = 0;
 
@@ -78,6 +82,10 @@ class ReadinessEngine : public EngineCore {
   void Enqueue(Endpoint& endpoint);
   void RunDeadlines();
   void ForgetQueues();
+
+  // busy_polling.cc
+  // Whoever is not attended any more has to be woken for these, too.
+  void AwaitBusyPolled();
 
   // reading.cc
   [[nodiscard]] int32_t PutWriter(Connection& socket, posix::AncillaryReader& ancillary);
@@ -103,6 +111,10 @@ class ReadinessEngine : public EngineCore {
   void Close(Endpoint& endpoint);
   void LookAtQueue();
   void ScheduleAt(int64_t when, const Endpoint& endpoint);
+  [[nodiscard]] bool Asks();
+
+  // busy_polling.cc
+  void LookAtBusyPolled();
 
   // reading.cc
   [[nodiscard]] posix::Result<posix::Received> Receive(const StreamSocket& socket,
@@ -160,6 +172,8 @@ class ReadinessEngine : public EngineCore {
   std::vector<uint64_t> queue_now_;
   // Collections since the kernel was last asked.
   int unasked_ = 0;
+  // Open sockets that are read from at every look, and some that were.
+  std::vector<uint64_t> busy_polled_;
   // Control messages of the read under way.
   alignas(cmsghdr) std::array<std::byte, posix::kControlSize> control_{};
   // Slabs filled in the collection under way.

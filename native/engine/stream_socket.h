@@ -18,6 +18,8 @@ struct StreamSocket final : Connection {
   [[nodiscard]] size_t PendingSize() const override { return write.remaining(); }
   void DiscardPending() override { write.Discard(); }
 
+  // It is read from at every look, without asking whether it has anything: see busy_polling.cc.
+  bool busy_polled = false;
   // The last read was long: the next goes into a slab.
   bool bulk = false;
   // The peer has sent MSG_OOB, which no part of this library reads; the kernel skips it.

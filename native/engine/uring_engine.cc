@@ -50,6 +50,7 @@ void UringEngine::SetAttended(bool attended) {
     ++counters_.syscalls;
     wake_.Drain();
   } else {
+    AwaitBusyPolled();
     if (ring_.unsubmitted() > 0) Enter(false);
     ring_.Notify(true);
   }
@@ -113,12 +114,19 @@ void UringEngine::AwaitMore(Endpoint& endpoint) {
   }
   auto& socket = static_cast<Connection&>(endpoint);
   if (!socket.reading || socket.ended || socket.connecting) return;
+  const bool directly = IsReadDirectly(socket);
+  if (attended_ && directly && socket.kind == Endpoint::Kind::kStream &&
+      static_cast<StreamSocket&>(socket).busy_polled) {
+    // It is looked at anyway.
+    return;
+  }
   constexpr uint8_t kReads =
       static_cast<uint8_t>(Purpose::kReceive) | static_cast<uint8_t>(Purpose::kPollReadable);
-  const bool directly = IsReadDirectly(socket);
   if ((socket.requests_out & kReads) != 0) {
     // A poll request for messages stays until it is told to come back.
-    if (!directly) Cancel(socket, Purpose::kPollReadable);
+    if (!directly && socket.kind == Endpoint::Kind::kMessages) {
+      Cancel(socket, Purpose::kPollReadable);
+    }
   } else if (directly) {
     RequestFor(socket, Purpose::kPollReadable, uring::kPollAdd, POLLIN | POLLPRI | POLLRDHUP);
   } else {

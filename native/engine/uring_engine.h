@@ -65,6 +65,7 @@ class UringEngine final : public ReadinessEngine {
   void TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) override;
   bool TellHeld(StreamSocket& socket) override;
   bool TellReceived(MessageSocket& socket, bool& more) override;
+  bool MayReadNow(StreamSocket& socket) override;
   void NoteEvents(bool ask) override;
   void ArmTimer(int64_t when) override;
 
@@ -111,7 +112,7 @@ class UringEngine final : public ReadinessEngine {
   }
   [[nodiscard]] static bool IsReadDirectly(const StreamSocket& socket) {
     return socket.reads_into_target || socket.direct_reads > 0 || socket.max_descriptors > 0 ||
-           socket.passes_credentials;
+           socket.passes_credentials || socket.busy_polled;
   }
   void OnReceived(StreamSocket& socket, const posix::uring::Answer& answer);
   [[nodiscard]] bool HasHadItsShare(const StreamSocket& socket) const;

@@ -68,6 +68,12 @@ bool UringEngine::TellHeld(StreamSocket& socket) {
   return false;
 }
 
+bool UringEngine::MayReadNow(StreamSocket& socket) {
+  if ((socket.requests_out & static_cast<uint8_t>(Purpose::kReceive)) == 0) return true;
+  Cancel(socket, Purpose::kReceive);
+  return false;
+}
+
 void UringEngine::TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) {
   if (socket.held) {
     for (const uring::Answer& answer : *socket.held) KeepUnread(socket, answer, unread);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "check.h"
@@ -353,43 +352,6 @@ TEST("an unreferenced handle does not keep the process running, its requests do"
   CHECK(!rig.engine().KeepsAlive());
   rig.engine().SetReferenced(9'999, false);
   rig.engine().SetReferenced(-1, true);
-}
-
-TEST("the longest wish for busy polling counts, as long as its connection is open") {
-  EngineRig rig;
-  auto first = rig.Make();
-  auto second = rig.Make();
-  CHECK_EQ(rig.engine().BusyPoll(), 0);
-  rig.engine().SetBusyPoll(first.handle, 50'000);
-  rig.engine().SetBusyPoll(second.handle, 20'000);
-  CHECK_EQ(rig.engine().BusyPoll(), 50'000);
-  rig.engine().SetBusyPoll(second.handle, 50'000);
-  rig.Close(first.handle);
-  CHECK_EQ(rig.engine().BusyPoll(), 50'000);
-  rig.engine().SetBusyPoll(second.handle, 10'000);
-  CHECK_EQ(rig.engine().BusyPoll(), 10'000);
-  rig.engine().SetBusyPoll(second.handle, 0);
-  CHECK_EQ(rig.engine().BusyPoll(), 0);
-  rig.engine().SetBusyPoll(-1, 5);
-  CHECK_EQ(rig.engine().BusyPoll(), 0);
-}
-
-TEST("collecting again and again, as busy polling does, finds what comes without any waiting") {
-  EngineRig rig;
-  auto connection = rig.Make();
-  rig.ReadStart(connection.handle);
-  rig.engine().SetBusyPoll(connection.handle, 1'000'000);
-  std::thread peer([&] {
-    for (int i = 0; i < 100; ++i) {
-      (void)posix::Send(connection.peer.get(), Bytes("x"));
-      std::this_thread::sleep_for(std::chrono::microseconds(50));
-    }
-  });
-  CHECK(rig.RunUntil([&] {
-    for (int i = 0; i < 100; ++i) rig.Round(0);
-    return rig.ReceivedSize(connection.handle) == 100;
-  }));
-  peer.join();
 }
 
 TEST("the engine sleeps when there is nothing to do") {

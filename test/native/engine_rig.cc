@@ -58,15 +58,22 @@ bool EngineRig::Awake() const { return Polls(engine_->descriptor(), POLLIN); }
 std::vector<Event> EngineRig::Round(int timeout_ms) {
   pollfd polled{.fd = engine_->descriptor(), .events = POLLIN, .revents = 0};
   ::poll(&polled, 1, timeout_ms);
-  engine_->SetAttended(true);
-  const size_t count = engine_->Collect();
+  return Look(1);
+}
+
+std::vector<Event> EngineRig::Look(int looks, const std::function<void(int)>& before) {
   std::vector<Event> events;
-  for (size_t i = 0; i < count; ++i) events.push_back(Read(completions_[i]));
-  // Whatever is in the tables later must not be what was told now.
-  for (size_t i = 0; i < count; ++i) {
-    const Completion& row = completions_[i];
-    if (row.kind != static_cast<int32_t>(CompletionKind::kData)) continue;
-    std::fill_n(receive_area_.begin() + row.offset, row.result, std::byte{0xdb});
+  engine_->SetAttended(true);
+  for (int look = 0; look < looks; ++look) {
+    if (before) before(look);
+    const size_t count = engine_->Collect();
+    for (size_t i = 0; i < count; ++i) events.push_back(Read(completions_[i]));
+    // Whatever is in the tables later must not be what was told now.
+    for (size_t i = 0; i < count; ++i) {
+      const Completion& row = completions_[i];
+      if (row.kind != static_cast<int32_t>(CompletionKind::kData)) continue;
+      std::fill_n(receive_area_.begin() + row.offset, row.result, std::byte{0xdb});
+    }
   }
   engine_->SetAttended(false);
   if (engine_->HasWork()) engine_->Wake();

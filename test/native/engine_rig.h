@@ -45,6 +45,9 @@ class EngineRig final : public engine::HostMemory {
   // One look at the engine as the loop takes it, after waiting up to `timeout_ms` for its
   // descriptor. What came, also appended to log().
   std::vector<Event> Round(int timeout_ms = 0);
+  // The same without waiting, and with `looks` looks before it sleeps; `before` each of them
+  // something else may happen.
+  std::vector<Event> Look(int looks, const std::function<void(int)>& before = {});
   // Rounds until `done`; false if that takes longer than ten seconds.
   [[nodiscard]] bool RunUntil(const std::function<bool()>& done);
   // Rounds until the engine's descriptor stays quiet.
