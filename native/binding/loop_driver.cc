@@ -88,6 +88,9 @@ Anticipation* LoopDriver::Hope(size_t largest_batch) {
   return engine_->LooksForFree() ? &after_many_ : nullptr;
 }
 
+// Looking stands for sleeping. 0: immediates are due, or a timer, a handle to close or to watch.
+bool LoopDriver::WouldSleep() const { return uv_backend_timeout(handle_->poll.loop) != 0; }
+
 void LoopDriver::Run() {
   engine_->SetAttended(true);
   const int64_t started = posix::MonotonicNow();
@@ -130,7 +133,7 @@ void LoopDriver::Run() {
       if (hope == &after_few_) longest = kLongestHope;
     }
     if (now - last_event_ > patience || !engine_->KeepsAlive()) break;
-    stretched = now - started > longest;
+    stretched = now - started > longest || !WouldSleep();
     if (stretched) break;
     Relax();
   }

@@ -38,6 +38,8 @@ class LoopDriver {
   [[nodiscard]] int64_t WishedPatience() const;
   // What can be hoped for after batches of up to so many completions; null: nothing.
   [[nodiscard]] Anticipation* Hope(size_t largest_batch);
+  // The loop has nothing else to do now.
+  [[nodiscard]] bool WouldSleep() const;
   void Run();
   [[nodiscard]] bool Dispatch(size_t completions);
 
@@ -45,7 +47,7 @@ class LoopDriver {
   PollHandle* handle_ = nullptr;
   Callback dispatch_;
   int64_t busy_poll_ = 0;
-  // Looking for events was only interrupted, for the sake of timers.
+  // Looking for events was only interrupted, for the sake of timers and immediates.
   bool stretching_ = false;
   // Measured, see docs/decisions/0007. The peer may have to be woken before it answers; with many
   // sockets somebody is awake, and a wake-up would find more of them at once.

@@ -290,3 +290,16 @@ test('timers keep their time while it polls', async (t) => {
   // Polling stops for them every millisecond; the rest is for a busy machine.
   assert.ok(Number(lines[0]) < 10, `half of them came ${lines[0]} ms late, or more`);
 });
+
+test('immediates have their turn: it only looks when the thread would sleep', async (t) => {
+  const [calls] = await alone(t, async ({ net, say, exchange }) => {
+    const pair = net.socketpair({ busyPoll: 1_000_000 });
+    await exchange(pair, 3);
+    const before = net.stats().syscalls;
+    for (let turn = 0; turn < 500; turn += 1) await new Promise(setImmediate);
+    say(net.stats().syscalls - before);
+    for (const socket of pair) socket.destroy();
+  });
+  // A stretch of looking is more than a thousand.
+  assert.ok(Number(calls) < 500 * 20, `${calls} calls in 500 turns`);
+});
