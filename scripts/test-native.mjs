@@ -5,8 +5,8 @@
 //
 // AddressSanitizer and UndefinedBehaviorSanitizer are on unless another variant is asked for. The
 // thread sanitizer has nothing to see where there is one thread: it runs the files that start some,
-// and those that --file names. What is after the options selects tests whose sentence contains it. Tests of the engine run on epoll and on
-// io_uring.
+// or those that --file names. What is after the options selects tests whose sentence contains it.
+// Tests of the engine run on epoll and on io_uring.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';

@@ -94,12 +94,12 @@ bool LoopDriver::WouldSleep() const { return uv_backend_timeout(handle_->poll.lo
 void LoopDriver::Run() {
   engine_->SetAttended(true);
   const int64_t started = posix::MonotonicNow();
-  // A stretch that goes on counts from the event before it.
-  if (!std::exchange(stretching_, false)) last_event_ = started;
+  // A stretch that goes on counts from the event before it, and for the same hope.
+  if (!std::exchange(stretching_, false)) {
+    last_event_ = started;
+    hope_ = nullptr;
+  }
   bool stretched = false;
-  // Whom to tell what becomes of looking for more, and how long it may take.
-  Anticipation* hope = nullptr;
-  int64_t hoped = 0;
   int round = 0;
   size_t told = 0;
   size_t largest_batch = 0;
@@ -107,7 +107,7 @@ void LoopDriver::Run() {
     const size_t completions = engine_->Collect();
     int64_t now = posix::MonotonicNow();
     if (completions > 0) {
-      if (hope != nullptr) std::exchange(hope, nullptr)->Hit(now - last_event_);
+      if (hope_ != nullptr) std::exchange(hope_, nullptr)->Hit(now - last_event_);
       if (!Dispatch(completions)) break;
       last_event_ = now = posix::MonotonicNow();
     }
@@ -121,23 +121,23 @@ void LoopDriver::Run() {
         if (++round >= kRounds || told >= kCompletionBudget) break;
         continue;
       }
-      if (hope == nullptr) {
-        hope = Hope(largest_batch);
-        hoped = hope == nullptr ? 0 : hope->Patience();
-        if (hoped == 0) {
-          hope = nullptr;
+      if (hope_ == nullptr) {
+        hope_ = Hope(largest_batch);
+        hoped_ = hope_ == nullptr ? 0 : hope_->Patience();
+        if (hoped_ == 0) {
+          hope_ = nullptr;
           break;
         }
       }
-      patience = hoped;
-      if (hope == &after_few_) longest = kLongestHope;
+      patience = hoped_;
+      if (hope_ == &after_few_) longest = kLongestHope;
     }
     if (now - last_event_ > patience || !engine_->KeepsAlive()) break;
     stretched = now - started > longest || !WouldSleep();
     if (stretched) break;
     Relax();
   }
-  if (hope != nullptr && !stretched) hope->Miss();
+  if (hope_ != nullptr && !stretched) hope_->Miss();
   if (handle_ == nullptr) return;
   engine_->SetAttended(false);
   stretching_ = stretched;

@@ -53,6 +53,9 @@ class LoopDriver {
   // sockets somebody is awake, and a wake-up would find more of them at once.
   Anticipation after_few_{50'000, 25'000};
   Anticipation after_many_{20'000, 50'000};
+  // Whom to tell what becomes of looking for more, and how long it may take.
+  Anticipation* hope_ = nullptr;
+  int64_t hoped_ = 0;
   int64_t last_event_ = 0;
   bool referenced_ = false;
 };

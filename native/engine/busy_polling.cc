@@ -11,12 +11,21 @@ namespace afunix::engine {
 void ReadinessEngine::SetBusyPoll(int32_t handle, int64_t nanoseconds) {
   EngineCore::SetBusyPoll(handle, nanoseconds);
   StreamSocket* socket = FindStream(handle);
-  if (socket == nullptr || nanoseconds == 0 || socket->busy_polled ||
-      busy_polled_.size() >= kBusyPolledSockets) {
-    return;
-  }
+  if (socket == nullptr || nanoseconds == 0 || socket->busy_polled) return;
+  // Those that are gone hold no place.
+  std::erase_if(busy_polled_, [this](uint64_t tag) {
+    const Endpoint* endpoint = endpoints_.FindTagged(tag);
+    return endpoint == nullptr || endpoint->closed;
+  });
+  if (busy_polled_.size() >= kBusyPolledSockets) return;
   socket->busy_polled = true;
   busy_polled_.push_back(endpoints_.Tag(handle));
+}
+
+// Looking may be interrupted after every look: the first of each stretch asks about the others.
+void ReadinessEngine::SetAttended(bool attended) {
+  EngineCore::SetAttended(attended);
+  if (attended && !busy_polled_.empty()) unasked_ = kLooksUnasked;
 }
 
 void ReadinessEngine::LookAtBusyPolled() {

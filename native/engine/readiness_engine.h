@@ -37,6 +37,7 @@ class ReadinessEngine : public EngineCore {
                                                      bool pidfds) override;
   [[nodiscard]] posix::Status Share(int32_t listener) override;
   void SetBusyPoll(int32_t handle, int64_t nanoseconds) override;
+  void SetAttended(bool attended) override;
   [[nodiscard]] posix::Status SetMaxDescriptors(int32_t handle, size_t most) override;
   [[nodiscard]] posix::Status AttachDescriptors(int32_t handle,
                                                 std::vector<posix::Fd> descriptors) override;

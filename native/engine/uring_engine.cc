@@ -43,7 +43,7 @@ void UringEngine::Wake() {
 
 void UringEngine::SetAttended(bool attended) {
   if (attended == attended_) return;
-  EngineCore::SetAttended(attended);
+  ReadinessEngine::SetAttended(attended);
   if (!ring_.open()) return;
   if (attended) {
     ring_.Notify(false);

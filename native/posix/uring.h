@@ -21,7 +21,6 @@ namespace afunix::posix {
 class UringBuffers {
  public:
   [[nodiscard]] bool open() const { return memory_ != nullptr; }
-  [[nodiscard]] uint32_t size() const { return size_; }
   [[nodiscard]] std::span<const std::byte> Of(uint16_t id, size_t bytes) const {
     return {memory_ + size_t{id} * size_, bytes};
   }

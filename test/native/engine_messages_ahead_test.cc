@@ -16,12 +16,9 @@ namespace {
 
 using posix::Fd;
 using test::EngineRig;
+using test::SendTo;
 using Kind = CompletionKind;
 using Texts = std::vector<std::string>;
-
-void SendTo(const Fd& peer, std::string_view text) {
-  CHECK_OK(posix::Send(peer.get(), test::Bytes(text)));
-}
 
 // The next `count` messages that are told on `handle`.
 Texts Next(EngineRig& rig, int32_t handle, size_t count) {

@@ -17,12 +17,9 @@ namespace {
 using posix::Fd;
 using test::EngineRig;
 using test::Event;
+using test::SendTo;
 using Kind = CompletionKind;
 using Texts = std::vector<std::string>;
-
-void SendTo(const Fd& peer, std::string_view text) {
-  CHECK_OK(posix::Send(peer.get(), test::Bytes(text)));
-}
 
 // Everything that was told of messages on `handle` until `kind` came; taken out of the log.
 Texts MessagesUntil(EngineRig& rig, int32_t handle, Kind kind, int32_t result = 0) {

@@ -22,20 +22,17 @@ using posix::Fd;
 using test::Bytes;
 using test::EngineRig;
 using test::Event;
+using test::SendTo;
 using Kind = CompletionKind;
-
-void SendAll(const Fd& fd, std::string_view text) {
-  CHECK_EQ(posix::Send(fd.get(), Bytes(text)).value(), text.size());
-}
 
 TEST("bytes come as they were sent, and then the end") {
   for (const auto origin : test::kAllOrigins) {
     EngineRig rig;
     auto connection = rig.Make(origin);
     CHECK_EQ(rig.ReadStart(connection.handle), 0);
-    SendAll(connection.peer, "hello");
+    SendTo(connection.peer, "hello");
     CHECK(rig.RunUntil([&] { return rig.TakeReceived(connection.handle) == "hello"; }));
-    SendAll(connection.peer, "again");
+    SendTo(connection.peer, "again");
     CHECK(rig.RunUntil([&] { return rig.TakeReceived(connection.handle) == "again"; }));
     connection.peer.Reset();
     CHECK_EQ(rig.Await(connection.handle, Kind::kEnd).result, 0);
@@ -49,7 +46,7 @@ TEST("bytes come as they were sent, and then the end") {
 TEST("nothing is read before it is asked for, and nothing is lost by that") {
   EngineRig rig;
   auto connection = rig.Make();
-  SendAll(connection.peer, "waits");
+  SendTo(connection.peer, "waits");
   connection.peer.Reset();
   rig.Settle();
   CHECK(rig.log().empty());
@@ -65,14 +62,14 @@ TEST("connections that are paused with much in hand keep nobody else from being 
   for (int i = 0; i < 40; ++i) {
     auto& connection = paused.emplace_back(rig.Make(EngineRig::Origin::kAdopted));
     rig.ReadStart(connection.handle);
-    SendAll(connection.peer, text);
+    SendTo(connection.peer, text);
     rig.ReadStop(connection.handle);
   }
   rig.Settle();
   auto other = rig.Make();
   rig.ReadStart(other.handle);
   for (int message = 0; message < 5; ++message) {
-    SendAll(other.peer, text);
+    SendTo(other.peer, text);
     CHECK(rig.RunUntil([&] { return rig.ReceivedSize(other.handle) == text.size(); }));
     CHECK(rig.TakeReceived(other.handle) == text);
   }
@@ -92,7 +89,7 @@ TEST("no collection tells more of one connection than its share") {
   EngineRig rig;
   auto connection = rig.Make();
   const std::string text = test::Pattern(200'000);
-  SendAll(connection.peer, text);
+  SendTo(connection.peer, text);
   rig.ReadStart(connection.handle);
   while (rig.ReceivedSize(connection.handle) < text.size()) {
     size_t told = 0;
@@ -113,11 +110,11 @@ TEST("a paused connection is quiet whatever arrives, and resumes where it stoppe
     expected += before + during;
     // An edge while reading, an edge while paused, both orders of resume and data.
     rig.ReadStart(connection.handle);
-    SendAll(connection.peer, before);
+    SendTo(connection.peer, before);
     if (i % 2 == 0) rig.Settle();
     rig.ReadStop(connection.handle);
     const size_t held = rig.ReceivedSize(connection.handle);
-    SendAll(connection.peer, during);
+    SendTo(connection.peer, during);
     rig.Settle();
     CHECK_EQ(rig.ReceivedSize(connection.handle), held);
     CHECK(!rig.Awake());
@@ -131,7 +128,7 @@ TEST("a connection that is paused and resumed in one flush goes on") {
   EngineRig rig;
   auto connection = rig.Make();
   rig.ReadStart(connection.handle);
-  SendAll(connection.peer, "x");
+  SendTo(connection.peer, "x");
   rig.ReadStop(connection.handle);
   rig.ReadStart(connection.handle);
   CHECK(rig.RunUntil([&] { return rig.ReceivedSize(connection.handle) == 1; }));
@@ -142,7 +139,7 @@ TEST("a peer that closes while the connection is paused is told after resuming")
   auto connection = rig.Make();
   rig.ReadStart(connection.handle);
   rig.ReadStop(connection.handle);
-  SendAll(connection.peer, test::Pattern(200'000).substr(0, 100'000));
+  SendTo(connection.peer, test::Pattern(200'000).substr(0, 100'000));
   connection.peer.Reset();
   rig.Settle();
   CHECK_EQ(rig.Count(connection.handle, Kind::kEnd), 0u);
@@ -157,7 +154,7 @@ TEST("a peer that wrote and closed with unread bytes: everything it sent comes, 
     auto connection = rig.Make(origin);
     CHECK_EQ(rig.Write(connection.handle, "never read"), 0);
     const std::string last_words = test::Pattern(150'000);
-    SendAll(connection.peer, last_words);
+    SendTo(connection.peer, last_words);
     connection.peer.Reset();
     rig.ReadStart(connection.handle);
     // As in libuv: whoever sent something last and closed has ended, not failed.
@@ -176,7 +173,7 @@ TEST("the same peer has failed, and everything it sent still comes, if that is w
     auto connection = rig.Make();
     CHECK_EQ(rig.Write(connection.handle, "never read"), 0);
     const std::string last_words = test::Pattern(size);
-    SendAll(connection.peer, last_words);
+    SendTo(connection.peer, last_words);
     connection.peer.Reset();
     rig.ReadStart(connection.handle);
     CHECK_EQ(rig.Await(connection.handle, Kind::kReadError).result, -ECONNRESET);
@@ -207,7 +204,7 @@ TEST("a reset behind reads that were all full: the data comes before whatever en
   auto connection = rig.Make();
   CHECK_EQ(rig.Write(connection.handle, "never read"), 0);
   const std::string last_words = test::Pattern(2 * kReadSize);
-  SendAll(connection.peer, last_words);
+  SendTo(connection.peer, last_words);
   connection.peer.Reset();
   rig.ReadStart(connection.handle);
   CHECK(rig.RunUntil([&] {
@@ -235,7 +232,7 @@ TEST("bytes and a half-close that arrive together: the bytes, then the end") {
     EngineRig rig;
     auto connection = rig.Make();
     const std::string text = test::Pattern(size);
-    SendAll(connection.peer, text);
+    SendTo(connection.peer, text);
     REQUIRE_OK(posix::Shutdown(connection.peer.get(), SHUT_WR));
     rig.ReadStart(connection.handle);
     (void)rig.Await(connection.handle, Kind::kEnd);
@@ -280,7 +277,7 @@ TEST("no slab is filled twice in one collection, and no more than there are") {
   for (int round = 0; round < 5; ++round) {
     for (const auto& connection : connections) {
       rig.ReadStart(connection.handle);
-      SendAll(connection.peer, chunk);
+      SendTo(connection.peer, chunk);
     }
     while (rig.Awake()) {
       std::vector<int32_t> slabs;
@@ -303,7 +300,7 @@ TEST("bytes go into the user's own memory when that is asked for, a memory-full 
   auto connection = rig.Make();
   CHECK_EQ(rig.ReadIntoTarget(connection.handle, 10), 0);
   rig.ReadStart(connection.handle);
-  SendAll(connection.peer, "0123456789abcde");
+  SendTo(connection.peer, "0123456789abcde");
   CHECK(rig.RunUntil([&] { return rig.ReceivedSize(connection.handle) == 15; }));
   CHECK_EQ(rig.TakeReceived(connection.handle), "0123456789abcde");
   CHECK_EQ(rig.Count(connection.handle, Kind::kTargetData), 2u);
@@ -311,7 +308,7 @@ TEST("bytes go into the user's own memory when that is asked for, a memory-full 
 
   // And back.
   rig.Submit(connection.handle, SubmissionKind::kReadTargets, 0, 0);
-  SendAll(connection.peer, "x");
+  SendTo(connection.peer, "x");
   CHECK_EQ(rig.Await(connection.handle, Kind::kData).bytes, "x");
 }
 
@@ -320,7 +317,7 @@ TEST("a receive target that is gone is an error and not a crash") {
   auto connection = rig.Make();
   rig.ReadIntoTarget(connection.handle, 0);
   rig.ReadStart(connection.handle);
-  SendAll(connection.peer, "x");
+  SendTo(connection.peer, "x");
   CHECK(rig.Await(connection.handle, Kind::kReadError).result < 0);
 }
 
@@ -333,7 +330,7 @@ TEST("one connection that never stops sending does not keep the others waiting")
   const std::string flood = test::Pattern(1 << 20);
   for (int i = 0; i < 50; ++i) {
     (void)posix::Send(busy.peer.get(), Bytes(flood));
-    SendAll(quiet.peer, "q");
+    SendTo(quiet.peer, "q");
     const size_t before = rig.ReceivedSize(quiet.handle);
     for (int round = 0; round <= kCollectionsUnasked; ++round) rig.Round();
     CHECK_EQ(rig.ReceivedSize(quiet.handle), before + 1);
@@ -348,7 +345,7 @@ TEST("more connections with data than a collection has room for all get their tu
   const std::string text = test::Pattern(5'000);
   for (const auto& connection : connections) {
     rig.ReadStart(connection.handle);
-    SendAll(connection.peer, text);
+    SendTo(connection.peer, text);
   }
   rig.Settle();
   for (const auto& connection : connections) {
@@ -362,10 +359,10 @@ TEST("bytes behind a message with descriptors are read without waiting for the n
   posix::AncillaryWriter control;
   const int number = connection.peer.get();
   REQUIRE_OK(control.AddDescriptors(std::span(&number, 1)));
-  SendAll(connection.peer, "A");
+  SendTo(connection.peer, "A");
   const iovec part = test::Part(std::string_view("B"));
   REQUIRE_OK(posix::SendMessage(connection.peer.get(), {&part, 1}, control.bytes()));
-  SendAll(connection.peer, "C");
+  SendTo(connection.peer, "C");
   const size_t before = test::OpenDescriptorCount();
   rig.ReadStart(connection.handle);
   rig.Settle();
@@ -391,7 +388,7 @@ TEST("where the kernel can, connections of our own refuse descriptors at their s
     const iovec part = test::Part(std::string_view("B"));
     CHECK_ERROR(posix::SendMessage(connection.peer.get(), {&part, 1}, control.bytes()), EPERM);
     // Plain bytes go on arriving.
-    SendAll(connection.peer, "C");
+    SendTo(connection.peer, "C");
     rig.ReadStart(connection.handle);
     CHECK(rig.RunUntil([&] { return rig.TakeReceived(connection.handle) == "C"; }));
   }
@@ -400,12 +397,12 @@ TEST("where the kernel can, connections of our own refuse descriptors at their s
 TEST("bytes behind an out-of-band byte are read without waiting for the next message") {
   EngineRig rig;
   auto connection = rig.Make();
-  SendAll(connection.peer, "before");
+  SendTo(connection.peer, "before");
   if (::send(connection.peer.get(), "!", 1, MSG_OOB | MSG_NOSIGNAL) != 1) {
     check::Note("this kernel has no out-of-band bytes on Unix sockets");
     return;
   }
-  SendAll(connection.peer, "behind");
+  SendTo(connection.peer, "behind");
   rig.ReadStart(connection.handle);
   rig.Settle();
   // Out of band means out of the stream.
@@ -415,9 +412,9 @@ TEST("bytes behind an out-of-band byte are read without waiting for the next mes
 TEST("bytes behind an out-of-band byte are not lost to a peer that closes") {
   EngineRig rig;
   auto connection = rig.Make();
-  SendAll(connection.peer, "before");
+  SendTo(connection.peer, "before");
   if (::send(connection.peer.get(), "!", 1, MSG_OOB | MSG_NOSIGNAL) != 1) return;
-  SendAll(connection.peer, "behind");
+  SendTo(connection.peer, "behind");
   connection.peer.Reset();
   rig.ReadStart(connection.handle);
   CHECK(rig.RunUntil([&] {
@@ -433,9 +430,9 @@ TEST("an adopted socket that asks for credentials is read whole, writer by write
   auto pair = posix::SocketPair(posix::SocketType::kStream).value();
   REQUIRE_OK(posix::SetPassCredentials(pair[0].get(), true));
   const int32_t handle = rig.engine().Adopt(std::move(pair[0])).value();
-  SendAll(pair[1], "mine");
-  CHECK(test::InChild([&] { SendAll(pair[1], "child's"); }));
-  SendAll(pair[1], "mine again");
+  SendTo(pair[1], "mine");
+  CHECK(test::InChild([&] { SendTo(pair[1], "child's"); }));
+  SendTo(pair[1], "mine again");
   rig.ReadStart(handle);
   rig.Settle();
   CHECK_EQ(rig.TakeReceived(handle), "minechild'smine again");

@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "check.h"
+#include "posix/message.h"
 
 namespace afunix::test {
 
@@ -65,6 +66,12 @@ bool SameFile(int a, int b) {
 }
 
 bool IsOpen(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
+
+void SendTo(const posix::Fd& peer, std::string_view text) {
+  const auto sent = posix::Send(peer.get(), Bytes(text));
+  CHECK_OK(sent);
+  if (sent.ok()) CHECK_EQ(sent.value(), text.size());
+}
 
 bool Polls(int fd, short events) {
   pollfd polled{.fd = fd, .events = events, .revents = 0};

@@ -62,6 +62,9 @@ struct Listening {
 [[nodiscard]] bool SameFile(int a, int b);
 [[nodiscard]] bool IsOpen(int fd);
 
+// The kernel takes all of `text`.
+void SendTo(const posix::Fd& peer, std::string_view text);
+
 // Whether poll(2) reports any of `events` at once.
 [[nodiscard]] bool Polls(int fd, short events);
 
