@@ -12,6 +12,7 @@ import { engineChannel } from '../diagnostics';
 import { errnoException } from '../errors';
 import { chosenEngine, engineRuns, uringReason } from './choice';
 import { chunkFromArea, chunkFromSlab, receiveArea, slabs } from './chunks';
+import { batchBegins, batchEnds } from './moment';
 import {
   Ask,
   COMPLETION,
@@ -314,6 +315,7 @@ function hasWork(): boolean {
 function dispatch(count: number): boolean {
   if (count > 0) {
     inBatch = true;
+    batchBegins();
     batchCursor = 0;
     batchSize = count;
     headStart = submitsAtOnce && count > 1 ? Math.min(HEAD_START, count >> 1) : Infinity;
@@ -337,6 +339,7 @@ function dispatch(count: number): boolean {
   }
   settleAll();
   inBatch = false;
+  batchEnds();
   if (hasWork()) flushSoon();
   return false;
 }

@@ -393,8 +393,8 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   setTimeout(milliseconds: number, callback?: () => void): this {
     if (this.destroyed) return this;
     this.timeout = milliseconds;
-    this.#idle ??= new IdleTimer();
-    const duration = this.#idle.set(milliseconds, callback, () => this.#onTimeout());
+    this.#idle ??= new IdleTimer(() => this.#onTimeout());
+    const duration = this.#idle.set(milliseconds, callback);
     if (callback !== undefined) {
       if (duration === 0) this.removeListener('timeout', callback);
       else this.once('timeout', callback);

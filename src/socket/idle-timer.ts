@@ -1,5 +1,16 @@
-/** The idle timer behind `setTimeout`: never keeps the process running, restarted by every activity. */
+/**
+ * The idle timer behind `setTimeout`: never keeps the process running, restarted by every activity.
+ *
+ * `node:http` sets and cancels it with every request. So activity only notes the moment, and a timer of Node's that was armed for no longer
+ * than is needed now stays: when it fires, it is armed again for what is left.
+ */
+import { AsyncResource } from 'node:async_hooks';
 import net from 'node:net';
+import timers from 'node:timers';
+import { now, thisMoment, type Moment } from '../engine/moment';
+
+// As they are now: programs under test replace them, and `net`'s time-outs don't heed that.
+const { setTimeout, clearTimeout } = timers;
 
 /** The longest a timer can wait. */
 const LONGEST = 2 ** 31 - 1;
@@ -22,22 +33,62 @@ function checkDuration(milliseconds: unknown, callback: unknown): number {
 }
 
 export class IdleTimer {
+  /** Milliseconds; 0 for none. */
+  private duration = 0;
+  private active: Moment | null = null;
+  /** Of the last `set`, where 'timeout' is told. */
+  private context: AsyncResource | null = null;
   private timer: NodeJS.Timeout | null = null;
+  private armedFor = 0;
+  private readonly fire = (): void => this.onFired();
+
+  constructor(private readonly expired: () => void) {}
 
   /** Returns the duration set, 0 for none. */
-  set(milliseconds: unknown, callback: unknown, expired: () => void): number {
+  set(milliseconds: unknown, callback: unknown): number {
     const duration = checkDuration(milliseconds, callback);
-    this.clear();
-    if (duration > 0) this.timer = setTimeout(expired, duration).unref();
+    this.duration = duration;
+    if (duration > 0) this.start();
     return duration;
   }
 
   refresh(): void {
-    this.timer?.refresh();
+    if (this.duration === 0) return;
+    // It has expired: as with `net`, what comes next is told where this happened.
+    if (this.timer === null) this.start();
+    else this.active = thisMoment();
   }
 
   clear(): void {
+    this.duration = 0;
+    this.context = null;
+    this.disarm();
+  }
+
+  private start(): void {
+    this.context = new AsyncResource('AFUNIXTIMEOUT');
+    this.active = thisMoment();
+    if (this.timer === null || this.armedFor > this.duration) this.arm(this.duration);
+  }
+
+  private arm(duration: number): void {
+    this.disarm();
+    this.armedFor = duration;
+    this.timer = setTimeout(this.fire, duration).unref();
+  }
+
+  private disarm(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
+  }
+
+  private onFired(): void {
+    this.timer = null;
+    const { duration, active, context } = this;
+    if (duration === 0 || active === null || context === null) return;
+    const left = Math.min(duration, duration - (now() - active.at));
+    // Timers count whole milliseconds.
+    if (left >= 1) this.arm(Math.ceil(left));
+    else context.runInAsyncScope(this.expired);
   }
 }

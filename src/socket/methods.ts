@@ -449,8 +449,8 @@ export class SocketMethods extends Duplex implements StreamUser {
   setTimeout(milliseconds: number, callback?: () => void): this {
     if (this.destroyed) return this;
     this.timeout = milliseconds;
-    this[kIdle] ??= new IdleTimer();
-    const duration = this[kIdle].set(milliseconds, callback, () => this._onTimeout());
+    this[kIdle] ??= new IdleTimer(() => this._onTimeout());
+    const duration = this[kIdle].set(milliseconds, callback);
     if (callback !== undefined) {
       if (duration === 0) this.removeListener('timeout', callback);
       else this.once('timeout', callback);

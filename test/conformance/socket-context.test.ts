@@ -146,6 +146,32 @@ scenario("'timeout' runs in the context of setTimeout()", async (stage) => {
   assert.deepEqual(contextOf(stage, 'client', 'timeout'), ['setTimeout']);
 });
 
+scenario("'timeout' runs in the context of the last setTimeout()", async (stage) => {
+  const storage = new AsyncLocalStorage<string>();
+  const { client } = await pair(stage);
+  traceContext(stage, storage, client, 'client', ['timeout']);
+  const timedOut = happens(client, 'timeout');
+  storage.run('first', () => client.setTimeout(20));
+  storage.run('none', () => client.setTimeout(0));
+  storage.run('last', () => client.setTimeout(60));
+  await timedOut;
+  assert.deepEqual(contextOf(stage, 'client', 'timeout'), ['last']);
+});
+
+scenario("'timeout' after another runs in the context of what started it", async (stage) => {
+  const storage = new AsyncLocalStorage<string>();
+  const { client, peer } = await pair(stage);
+  peer.resume();
+  const first = happens(client, 'timeout');
+  storage.run('setTimeout', () => client.setTimeout(10));
+  await first;
+  traceContext(stage, storage, client, 'client', ['timeout']);
+  const second = happens(client, 'timeout');
+  storage.run('write', () => client.write('x'));
+  await second;
+  assert.deepEqual(contextOf(stage, 'client', 'timeout'), ['write']);
+});
+
 scenario(
   "'connection' runs in the context of listen(), the events of accepted sockets in none",
   async (stage) => {

@@ -171,6 +171,99 @@ scenario('writes restart the timer', async (stage) => {
   assert.equal(await survives(client, () => client.write('x')), true);
 });
 
+/** Runs for so long that no timer has its turn. */
+function keepBusy(milliseconds: number): void {
+  const begin = now();
+  while (now() - begin < milliseconds);
+}
+
+scenario('a write behind a long calculation restarts the timer where it is', async (stage) => {
+  const { client, peer } = await pair(stage);
+  peer.resume();
+  let writtenAt = 0;
+  client.on('data', () => {
+    keepBusy(150);
+    client.write('answer');
+    writtenAt = now();
+  });
+  const timedOut = happens(client, 'timeout');
+  client.setTimeout(100);
+  peer.write('request');
+  await timedOut;
+  assert.notEqual(writtenAt, 0, 'the request was answered before the timeout');
+  const elapsed = now() - writtenAt;
+  assert.ok(elapsed >= 98, `${elapsed} ms after the write`);
+});
+
+scenario('after a timeout the next activity starts the timer again', async (stage) => {
+  const { client, peer } = await pair(stage);
+  stage.watch(client, 'client', ['timeout']);
+  const timedOut = happens(client, 'timeout');
+  client.setTimeout(20);
+  await timedOut;
+  client.resume();
+  const again = happens(client, 'timeout');
+  const data = receives(client, 1);
+  peer.write('x');
+  await data;
+  await again;
+  assert.deepEqual(stage.lane('client'), [['timeout'], ['timeout']]);
+});
+
+scenario('a longer time replaces a shorter one, cancelled or not', async (stage) => {
+  for (const cancelled of [false, true]) {
+    const { client } = await pair(stage);
+    const timedOut = happens(client, 'timeout');
+    client.setTimeout(20);
+    if (cancelled) client.setTimeout(0);
+    await delay(5);
+    const begin = now();
+    client.setTimeout(200);
+    await timedOut;
+    const elapsed = now() - begin;
+    assert.ok(elapsed >= 198, `after ${elapsed} ms`);
+    client.destroy();
+  }
+});
+
+scenario('times that change with every request expire by the last of them', async (stage) => {
+  const { client, peer } = await pair(stage);
+  stage.watch(client, 'client', ['timeout']);
+  peer.on('data', (chunk: Buffer) => peer.write(chunk));
+  for (let request = 0; request < 50; request++) {
+    client.setTimeout(0);
+    client.write('x');
+    await happens(client, 'data');
+    client.setTimeout(request % 2 === 0 ? 60_000 : 30_000);
+  }
+  const begin = now();
+  const timedOut = happens(client, 'timeout');
+  client.setTimeout(40);
+  await timedOut;
+  const elapsed = now() - begin;
+  assert.ok(elapsed >= 38, `after ${elapsed} ms`);
+  assert.deepEqual(stage.lane('client'), [['timeout']]);
+});
+
+scenario('clocks and timers that a test has replaced are not heeded', async (stage) => {
+  const { client } = await pair(stage);
+  const timedOut = happens(client, 'timeout');
+  const { setTimeout: original } = globalThis;
+  const clock = performance.now;
+  globalThis.setTimeout = (() => assert.fail('the global timer was used')) as never;
+  performance.now = () => 0;
+  try {
+    client.setTimeout(30);
+  } finally {
+    globalThis.setTimeout = original;
+  }
+  try {
+    await timedOut;
+  } finally {
+    performance.now = clock;
+  }
+});
+
 scenario('connect() restarts the timer', async (stage) => {
   const address = stage.address();
   await listen(stage, address);
