@@ -36,7 +36,7 @@ export async function runCell(request: CellRequest): Promise<CellResult> {
   const pinned = 'reason' in placement || workload.cores === 'any' ? undefined : placement;
   const launch = contender.launch(workload.nodeOptions ?? []);
   const server = new Child('server', launch, pinned?.server);
-  const client = new Child('client', launch, pinned?.client);
+  const client = new Child('client', workload.clientProgram?.() ?? launch, pinned?.client);
   const socketPath = path.join(directory, 's.sock');
 
   function stop(reason: string): void {

@@ -29,7 +29,9 @@ function fail(error: unknown): void {
 async function open(request: OpenRequest): Promise<unknown> {
   const workload = workloadById(request.workload, request.family, request.point);
   const contender = javaScriptContenderById(request.contender);
-  const role = await workload[request.role]({ ...request, contender, fail });
+  const end = workload[request.role];
+  if (!end) throw new Error(`${workload.id} has no ${request.role} in JavaScript`);
+  const role = await end({ ...request, contender, fail });
   Object.assign(commands, role.commands, { counters: () => contender.counters() });
   return role.endpoint;
 }

@@ -2,7 +2,6 @@ import { createRequire } from 'node:module';
 
 import { afunix } from './afunix.js';
 import type { JavaScriptContender } from './contender.js';
-import { connectNet } from './net.js';
 import { netUnix } from './net-unix.js';
 
 /** From here on `node:net` of this process is served by afunix where it goes to a path. */
@@ -33,8 +32,10 @@ export const afunixRegister: JavaScriptContender = {
       register();
       return http.listen(server, socketPath);
     },
-    // Only the server differs, as with the other contenders.
-    connect: connectNet,
+    connect: (endpoint) => {
+      register();
+      return http.connect(endpoint);
+    },
   },
   counters: afunix.counters,
 };

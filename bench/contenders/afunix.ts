@@ -9,7 +9,6 @@ import type {
   Endpoint,
   JavaScriptContender,
 } from './contender.js';
-import { connectNet } from './net.js';
 
 /** What differs between two ways of using afunix. */
 interface AfunixVariant {
@@ -25,8 +24,6 @@ interface AfunixVariant {
   callers?: 'looks' | 'admits' | 'refuses' | 'limits';
   /** Microseconds to poll before sleeping, at both ends. */
   busyPoll?: number;
-  /** The library that the HTTP client connects with; `net` so that only the server differs. */
-  httpClient?: 'net' | 'afunix';
 }
 
 function afunixContender(variant: AfunixVariant): JavaScriptContender {
@@ -90,7 +87,7 @@ function afunixContender(variant: AfunixVariant): JavaScriptContender {
         listen(path, (connection) => server.emit('connection', connection), {
           allowHalfOpen: true,
         }),
-      connect: variant.httpClient === 'afunix' ? connect : connectNet,
+      connect,
     },
     counters: () => library().stats(),
   };
@@ -162,9 +159,3 @@ export const afunixCallers = (['looks', 'admits', 'refuses', 'limits'] as const)
     callers,
   }),
 );
-
-export const afunixBothEnds = afunixContender({
-  id: 'afunix-both-ends',
-  title: 'afunix, both ends',
-  httpClient: 'afunix',
-});

@@ -2,8 +2,9 @@ import { readdirSync } from 'node:fs';
 import * as path from 'node:path';
 
 import { buildOnce } from '../build.js';
+import type { Launch } from '../launch.js';
 import { afunixRoot, packageRoot } from '../places.js';
-import { programContender } from './program.js';
+import { launchProgram, programContender } from './program.js';
 
 const sources = path.join(packageRoot, 'bench/native');
 const headers = path.join(afunixRoot, 'native');
@@ -27,6 +28,11 @@ function build(): string {
     ],
     without: 'there is no C++ compiler here (c++, or what CXX says)',
   });
+}
+
+/** The client of the http workload. */
+export function launchHttpClient(): Launch {
+  return launchProgram([build(), 'http']);
 }
 
 export const cppEpoll = programContender({

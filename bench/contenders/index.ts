@@ -1,11 +1,4 @@
-import {
-  afunix,
-  afunixBothEnds,
-  afunixBusyPoll,
-  afunixCallers,
-  afunixEpoll,
-  afunixOnread,
-} from './afunix.js';
+import { afunix, afunixBusyPoll, afunixCallers, afunixEpoll, afunixOnread } from './afunix.js';
 import { afunixRegister } from './afunix-register.js';
 import { afunixRawSpin } from './afunix-raw.js';
 import { afunixSeqpacket, afunixSeqpacketBatched } from './afunix-seqpacket.js';
@@ -35,7 +28,6 @@ const javaScriptContenders: readonly JavaScriptContender[] = [
   afunixEpoll,
   afunixOnread,
   afunixBusyPoll,
-  afunixBothEnds,
   afunixRegister,
   ...afunixCallers,
   afunixSeqpacket,

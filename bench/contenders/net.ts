@@ -33,7 +33,7 @@ export function netContender(variant: NetVariant): JavaScriptContender {
   };
 }
 
-/** A `net.Socket` to any endpoint; also the HTTP client's connection for every contender. */
+/** A `net.Socket` to any endpoint. */
 export function connectNet(endpoint: Endpoint, options: ConnectOptions = {}): Duplex {
   return net.connect({ ...endpoint, ...options });
 }

@@ -31,7 +31,8 @@ export function launchProgram(command: readonly string[]): Launch {
 function wordsOf(argument: unknown): (string | number)[] {
   if (typeof argument === 'string' || typeof argument === 'number') return [argument];
   if (argument === undefined || argument === null) return [];
-  const { role, load, workload, settings, socketPath } = argument as OpenRequest;
+  const { role, load, workload, settings, socketPath, endpoint } = argument as OpenRequest;
   if (!load) throw new Error(`programs know nothing of ${workload}`);
-  return [role, load.pattern, load.messageSize, settings.connections, socketPath];
+  const address = endpoint && 'port' in endpoint ? `${endpoint.host}:${endpoint.port}` : socketPath;
+  return [role, load.pattern, load.messageSize, settings.connections, address];
 }

@@ -1,5 +1,5 @@
 // One process of a cell, without JavaScript: `program epoll`, `program uring`, `program spin`,
-// `program seqpacket`.
+// `program seqpacket`, `program http`.
 //
 // A request is a line, `id command arguments...`, and its reply a line of JSON, as bench/child.ts
 // has them. docs/benchmarking.md lists the commands.
@@ -17,16 +17,19 @@ namespace {
 
 struct Contender {
   std::string_view name;
+  // For echo, if it has that.
   OpenIo open_io;
-  bool one_way;
-  bool messages;
+  // What else it has.
+  std::string_view pattern;
+  std::unique_ptr<Role> (*open)(const Load&);
 };
 
 constexpr Contender kContenders[] = {
-    {"epoll", OpenEpoll, true, false},
-    {"uring", OpenUring, false, false},
-    {"spin", OpenSpin, false, false},
-    {"seqpacket", nullptr, false, true},
+    {"epoll", OpenEpoll, "one-way", OpenOneWay},
+    {"uring", OpenUring, "", nullptr},
+    {"spin", OpenSpin, "", nullptr},
+    {"seqpacket", nullptr, "messages", OpenMessages},
+    {"http", nullptr, "http", OpenHttp},
 };
 
 const Contender& ContenderCalled(std::string_view name) {
@@ -44,9 +47,8 @@ std::unique_ptr<Role> Open(const Contender& contender, std::istream& arguments) 
   std::getline(arguments, load.path);
   load.server = side == "server";
   if (!arguments || load.message_size == 0 || load.connections == 0) Fail("open: bad arguments");
-  if (pattern == "messages" && contender.messages) return OpenMessages(load);
   if (pattern == "echo" && contender.open_io != nullptr) return OpenEcho(load, contender.open_io);
-  if (pattern == "one-way" && contender.one_way) return OpenOneWay(load);
+  if (pattern == contender.pattern) return contender.open(load);
   Fail("this workload is not one of the contender");
 }
 

@@ -14,6 +14,7 @@ struct Load {
   bool server = false;
   size_t message_size = 0;
   size_t connections = 0;
+  // A socket's path, or HOST:PORT for TCP.
   std::string path;
 };
 
@@ -49,3 +50,4 @@ struct Phases {
 std::unique_ptr<Role> OpenEcho(const Load& load, OpenIo open_io);
 std::unique_ptr<Role> OpenOneWay(const Load& load);
 std::unique_ptr<Role> OpenMessages(const Load& load);
+std::unique_ptr<Role> OpenHttp(const Load& load);

@@ -1,4 +1,4 @@
-// Blocking Unix sockets: connections are made before the clock starts.
+// Blocking sockets: connections are made before the clock starts.
 #pragma once
 
 #include <sys/socket.h>
@@ -8,4 +8,5 @@
 // `type` is SOCK_STREAM or SOCK_SEQPACKET.
 int ListenAt(const std::string& path, int type = SOCK_STREAM);
 int AcceptFrom(int listener);
-int ConnectTo(const std::string& path, int type = SOCK_STREAM);
+// `address` is a path, or HOST:PORT with an IPv4 address, for TCP.
+int ConnectTo(const std::string& address, int type = SOCK_STREAM);

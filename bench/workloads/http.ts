@@ -1,16 +1,25 @@
 import { createServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 
+import { launchHttpClient } from '../contenders/cpp.js';
 import type { HttpContender, JavaScriptContender } from '../contenders/contender.js';
 import { Latency } from '../latency.js';
 import { openConnections } from '../open-connections.js';
 import { takeSample } from '../sample.js';
 import { HttpResponseReader } from './http-response.js';
 import { measureSteady, steadyCommands } from './steady.js';
-import { endpointOf, type Role, type RoleContext, type Workload } from './workload.js';
+import {
+  endpointOf,
+  type Role,
+  type RoleContext,
+  type Row,
+  type Settings,
+  type Workload,
+} from './workload.js';
 
 const CONNECTIONS = 50;
 const VERIFIED_RESPONSES = 20;
+/** The same as in bench/native/http.cc. */
 const BODY = 'Hello over a socket.\n';
 const REQUEST = Buffer.from('GET / HTTP/1.1\r\nhost: bench\r\n\r\n');
 
@@ -99,31 +108,55 @@ function httpOf({ id, http }: JavaScriptContender): HttpContender {
   return http;
 }
 
-/** An unmodified `http.Server`; the client is the same for every server on a Unix socket. */
+/** Why the program that is the client cannot be had. */
+function missingClient(): string | undefined {
+  try {
+    launchHttpClient();
+    return undefined;
+  } catch (error) {
+    return `its client is a program: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+const steady = {
+  connections: CONNECTIONS,
+  secondsNeeded: ({ seconds }: Settings) => seconds,
+  server,
+  measure: measureSteady,
+};
+
+function rowOf(id: string, title: string): Row {
+  return {
+    id,
+    title: `${title}, ${CONNECTIONS} connections`,
+    headline: { metric: 'rate', unit: 'requests/s', better: 'higher' },
+    compared: true,
+  };
+}
+
+/** An unmodified `http.Server`; the client is a program, the same for every server. */
 export const http: Workload = {
+  ...steady,
   id: 'http',
   description: `node:http server, keep-alive, ${CONNECTIONS} connections, one request outstanding on each`,
   family: 'http',
   point: {},
-  rows: [
-    {
-      id: 'http',
-      title: `node:http, ${CONNECTIONS} connections`,
-      headline: { metric: 'rate', unit: 'requests/s', better: 'higher' },
-      compared: true,
-    },
-  ],
-  contenders: [
-    'net-tcp',
-    'net-unix',
-    'afunix',
-    'afunix-epoll',
-    'afunix-both-ends',
-    'afunix-register',
-  ],
-  connections: CONNECTIONS,
-  secondsNeeded: ({ seconds }) => seconds,
-  server,
+  needs: missingClient,
+  rows: [rowOf('http', 'node:http')],
+  contenders: ['net-tcp', 'net-unix', 'afunix', 'afunix-epoll', 'afunix-register'],
+  load: { pattern: 'http', messageSize: BODY.length },
+  clientProgram: launchHttpClient,
+};
+
+/** Both ends are the contender's. */
+export const httpBothEnds: Workload = {
+  ...steady,
+  id: 'http-both-ends',
+  description: `the same with a client in JavaScript, over sockets like the server's`,
+  family: 'http-both-ends',
+  point: {},
+  onRequest: true,
+  rows: [rowOf('http-both-ends', 'node:http, both ends')],
+  contenders: ['net-tcp', 'net-unix', 'afunix', 'afunix-epoll', 'afunix-register'],
   client,
-  measure: measureSteady,
 };

@@ -4,7 +4,7 @@ import { crowd } from './crowd.js';
 import { echo } from './echo.js';
 import { descriptorPassing } from './descriptor-passing.js';
 import { fanIn } from './fan-in.js';
-import { http } from './http.js';
+import { http, httpBothEnds } from './http.js';
 import { idleCpu } from './idle-cpu.js';
 import { idleMemory } from './idle-memory.js';
 import { messages } from './messages.js';
@@ -34,6 +34,7 @@ export const workloads: readonly Workload[] = [
   idleMemory,
   idleCpu,
   http,
+  httpBothEnds,
   ...[1, 10, 100].map((connections) => onRequest(echo(connections, 4 * KIB))),
   onRequest(echo(10)),
   onRequest(messages(4 * KIB)),

@@ -1,4 +1,5 @@
 import type { Child } from '../child.js';
+import type { Launch } from '../launch.js';
 import type { Endpoint, JavaScriptContender } from '../contenders/contender.js';
 import type { Unit } from '../units.js';
 
@@ -85,7 +86,8 @@ export interface Row {
 
 /** A workload in a form that programs in any language can be told. */
 export interface Load {
-  pattern: 'echo' | 'one-way' | 'messages';
+  pattern: 'echo' | 'one-way' | 'messages' | 'http';
+  /** Bytes of a message, or of the body of a response. */
   messageSize: number;
 }
 
@@ -112,7 +114,10 @@ export interface Workload {
   /** Seconds that `measure` takes after the warm-up. */
   secondsNeeded(settings: Settings): number;
   server(context: RoleContext): Promise<Role>;
-  client(context: RoleContext): Promise<Role>;
+  /** Left out where a program is the client. */
+  client?(context: RoleContext): Promise<Role>;
+  /** A program that is the client, the same for every contender. Throws when it cannot be had. */
+  readonly clientProgram?: () => Launch;
   /** Runs in the runner: drives both processes and returns the numbers. */
   measure(pair: Pair, settings: Settings): Promise<Metrics>;
 }
