@@ -63,7 +63,6 @@ const SEQPACKET: readonly [row: string, contender: string, against: string, atLe
 /** Programs and libraries that are not changed, and what stands in front of them. */
 const UNCHANGED: readonly [row: string, contender: string, against: string, atLeast: number][] = [
   ['http', 'afunix-register', 'net-unix', 1.5],
-  ['http-both-ends', 'afunix-register', 'net-unix', 1.5],
   ['nginx-http', 'nginx-afunix', 'nginx-net-unix', 1],
   ['nginx-redis-shaped', 'nginx-stream-afunix', 'nginx-stream-net-unix', 1],
   // Many connections with little to say: there the socket is what costs.
