@@ -1,15 +1,15 @@
 // The client of the http workload: keep-alive connections with one request outstanding on each.
 // It takes less than half of what one in JavaScript over `net` does, so that the server is what is
 // measured.
+#include <algorithm>
 #include <charconv>
-#include <cstring>
+#include <span>
+#include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
+#include "client.h"
 #include "fail.h"
-#include "role.h"
-#include "sockets.h"
 
 namespace {
 
@@ -21,8 +21,6 @@ constexpr std::string_view kHeadEnd = "\r\n\r\n";
 constexpr std::string_view kLength = "\r\ncontent-length:";
 // On each connection, before anything is timed.
 constexpr int kVerifiedResponses = 20;
-// A prime, so that over time every connection and every position in a batch is timed.
-constexpr int kTimedEvery = 7;
 
 // `name` is in lower case.
 size_t FindHeader(std::string_view head, std::string_view name) {
@@ -57,29 +55,10 @@ size_t CheckResponse(std::string_view bytes) {
   return head_size + kHeadEnd.size() + length;
 }
 
-class HttpClient : public Role, private Receiver {
+class HttpClient : public Client {
  public:
-  explicit HttpClient(const Load& load) : connections_(load.connections) {
-    latency_ = std::make_unique<Latency>();
-    std::vector<int> sockets;
-    for (size_t i = 0; i < load.connections; ++i) sockets.push_back(ConnectTo(load.path));
-    std::thread([this, sockets = std::move(sockets)] {
-      io_ = OpenEpoll(kRequest.size());
-      for (const int fd : sockets) io_->Add(fd);
-      Run();
-    }).detach();
-  }
-
-  void Verify() override {
-    phases_.verify.release();
-    phases_.verified.acquire();
-  }
-  void Start() override { phases_.start.release(); }
-  uint64_t Stop(uint64_t peer) override {
-    phases_.running = false;
-    phases_.finished.acquire();
-    return peer;
-  }
+  explicit HttpClient(const Load& load)
+      : Client(load, OpenEpoll, kRequest.size()), connections_(load.connections) {}
 
  private:
   struct Connection {
@@ -87,34 +66,11 @@ class HttpClient : public Role, private Receiver {
     std::string pending;
     bool asked = false;
     int to_verify = kVerifiedResponses;
-    // 0: this one is not timed.
-    uint64_t started_at = 0;
   };
 
-  void Run() {
-    phases_.verify.acquire();
-    for (size_t i = 0; i < connections_.size(); ++i) Ask(i);
-    while (outstanding_ > 0) io_->Turn(*this);
-    verifying_ = false;
-    phases_.verified.release();
-    phases_.start.acquire();
-    for (size_t i = 0; i < connections_.size(); ++i) AskTimed(i);
-    while (outstanding_ > 0) io_->Turn(*this);
-    phases_.finished.release();
-  }
-
-  void Ask(size_t index) {
-    ++outstanding_;
+  void Send(size_t index) override {
     connections_[index].asked = true;
-    io_->Send(index, std::as_bytes(std::span(kRequest)));
-  }
-
-  void AskTimed(size_t index) {
-    if (--until_timed_ == 0) {
-      until_timed_ = kTimedEvery;
-      connections_[index].started_at = Now();
-    }
-    Ask(index);
+    io().Send(index, std::as_bytes(std::span(kRequest)));
   }
 
   void OnData(size_t index, std::span<const std::byte> bytes) override {
@@ -130,31 +86,10 @@ class HttpClient : public Role, private Receiver {
     if (!connection.asked || size != text.size()) Fail("a response came that nobody asked for");
     connection.pending.clear();
     connection.asked = false;
-    --outstanding_;
-    OnResponse(index, connection);
+    Answered(index, verifying() && --connection.to_verify == 0);
   }
-
-  void OnResponse(size_t index, Connection& connection) {
-    if (verifying_) {
-      if (--connection.to_verify > 0) Ask(index);
-      return;
-    }
-    if (connection.started_at != 0) {
-      latency_->Record(Now() - connection.started_at);
-      connection.started_at = 0;
-    }
-    operations_.Add(1);
-    if (phases_.running.load(std::memory_order_relaxed)) AskTimed(index);
-  }
-
-  void OnEnd(size_t) override { Fail("the server closed a connection"); }
 
   std::vector<Connection> connections_;
-  std::unique_ptr<Io> io_;
-  size_t outstanding_ = 0;
-  int until_timed_ = kTimedEvery;
-  bool verifying_ = true;
-  Phases phases_;
 };
 
 }  // namespace
