@@ -66,7 +66,7 @@ export function transfer(
 
 /**
  * The connection, in this thread. EBADF: it has been received already, or was closed on its way. If anything else is wrong it can be received
- * again.
+ * again, and is closed if this thread ends before.
  */
 export function receive(
   transferred: TransferredSocket,

@@ -30,9 +30,17 @@ class Transit {
     return ++last_key_;
   }
 
-  // Takes the descriptor over; `keeper` is the environment that has it until it is posted. On
-  // failure it is still the caller's. EBADF.
-  [[nodiscard]] posix::Status Add(Key ticket, int fd, Key keeper) {
+  enum class Stage {
+    // No message has its ticket: nobody but the sender's object knows of it.
+    kUnposted,
+    kPosted,
+    // It could not be used where it arrived, and whoever has the message may try again.
+    kReturned,
+  };
+
+  // Takes the descriptor over; `keeper` is the environment that has it until it is posted (again).
+  // On failure it is still the caller's. EBADF.
+  [[nodiscard]] posix::Status Add(Key ticket, int fd, Key keeper, Stage stage) {
     const auto identity = posix::IdentityOf(fd);
     if (!identity.ok()) return identity.error();
     const std::lock_guard lock(mutex_);
@@ -40,7 +48,7 @@ class Transit {
                                                    .identity = identity.value(),
                                                    .keeper = keeper,
                                                    .recipient = kNobody,
-                                                   .posted = false});
+                                                   .stage = stage});
     return {};
   }
 
@@ -48,7 +56,7 @@ class Transit {
   void SetPosted(Key ticket) {
     const std::lock_guard lock(mutex_);
     if (auto found = travellers_.find(ticket); found != travellers_.end()) {
-      found->second.posted = true;
+      found->second.stage = Stage::kPosted;
     }
   }
 
@@ -72,12 +80,12 @@ class Transit {
     return taken;
   }
 
-  // Closes it if nobody can have been told of it. Whether it did.
+  // Closes it if no message has been made of it. Whether it did.
   bool CloseUnposted(Key ticket) {
     posix::Fd closed;
     const std::lock_guard lock(mutex_);
     const auto found = travellers_.find(ticket);
-    if (found == travellers_.end() || found->second.posted) return false;
+    if (found == travellers_.end() || found->second.stage != Stage::kUnposted) return false;
     closed = Own(found->second);
     travellers_.erase(found);
     return true;
@@ -90,7 +98,7 @@ class Transit {
     const std::lock_guard lock(mutex_);
     for (auto at = travellers_.begin(); at != travellers_.end();) {
       const Traveller& traveller = at->second;
-      const bool kept = !traveller.posted || traveller.recipient != kNobody;
+      const bool kept = traveller.stage != Stage::kPosted || traveller.recipient != kNobody;
       if (traveller.recipient == key || (traveller.keeper == key && kept)) {
         closed.push_back(Own(traveller));
         at = travellers_.erase(at);
@@ -106,7 +114,7 @@ class Transit {
     posix::FileIdentity identity;
     Key keeper;
     Key recipient;
-    bool posted;
+    Stage stage;
   };
 
   // Somebody may have closed the number, and somebody else may have it by now.

@@ -16,21 +16,21 @@ Transit::Key KeyOf(const Arguments& arguments, size_t index) {
   return static_cast<Transit::Key>(arguments.Double(index));
 }
 
-int64_t Send(RawState& state, Transit::Key ticket, int fd) {
+int64_t Send(RawState& state, Transit::Key ticket, int fd, Transit::Stage stage) {
   if (!state.descriptors.Remove(fd)) return -EBADF;
-  const posix::Status added = Transit::OfProcess().Add(ticket, fd, state.key);
+  const posix::Status added = Transit::OfProcess().Add(ticket, fd, state.key, stage);
   // Not open any more, so there is nothing to close.
   return added.ok() ? ticket : added.error().Negative();
 }
 
 // depart(fd): a ticket for an owned descriptor.
 int64_t Depart(RawState& state, const Arguments& arguments) {
-  return Send(state, Transit::OfProcess().NewKey(), arguments.Int(0));
+  return Send(state, Transit::OfProcess().NewKey(), arguments.Int(0), Transit::Stage::kUnposted);
 }
 
 // departAgain(ticket, fd): it could not be used where it arrived.
 int64_t DepartAgain(RawState& state, const Arguments& arguments) {
-  return Send(state, KeyOf(arguments, 0), arguments.Int(1));
+  return Send(state, KeyOf(arguments, 0), arguments.Int(1), Transit::Stage::kReturned);
 }
 
 // posted(ticket)

@@ -327,6 +327,32 @@ test('what could not be received can be received again', async (t) => {
   server.close();
 });
 
+test('nor does it matter that the sender has let go of what transfer() returned', async (t) => {
+  const warned = t.mock.method(process, 'emitWarning', () => undefined);
+  const { port1, port2 } = new MessageChannel();
+  t.after(() => port1.close());
+  let collected = false;
+  const registry = new FinalizationRegistry(() => (collected = true));
+  const here = ((): Socket => {
+    const [here, departing] = sent(t);
+    port1.postMessage(departing);
+    registry.register(departing, undefined);
+    return here;
+  })();
+  const { message } = receiveMessageOnPort(port2) as { message: TransferredSocket };
+  assert.throws(() => net.receive(message, { busyPoll: -1 }), { code: 'ERR_OUT_OF_RANGE' });
+  while (!collected) {
+    collectGarbage();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  // Finalizers of one collection run one after the other.
+  await new Promise((resolve) => setImmediate(resolve));
+  net.receive(message).end('alive');
+  const [chunk] = (await once(here, 'data')) as [Buffer];
+  assert.equal(chunk.toString(), 'alive');
+  assert.equal(warned.mock.callCount(), 0);
+});
+
 test('what nobody sends is closed with a warning when it is collected; what a message has is not', async (t) => {
   const { port1, port2 } = new MessageChannel();
   t.after(() => port1.close());
