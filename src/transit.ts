@@ -40,6 +40,7 @@ function recipientFor(worker: Worker): number {
 
 export class Departure {
   readonly #ticket: number;
+  #posted = false;
 
   private constructor(ticket: number) {
     this.#ticket = ticket;
@@ -47,6 +48,7 @@ export class Departure {
     Object.defineProperty(this, 'ticket', {
       enumerable: true,
       get: () => {
+        this.#posted = true;
         requireAddon('transfer()').posted(ticket);
         return ticket;
       },
@@ -64,6 +66,13 @@ export class Departure {
     return Object.assign(new Departure(ticket), fields) as unknown as Departing<
       T & { readonly ticket: number }
     >;
+  }
+
+  /** The ticket, read without making a message of it, and whether there may be one. */
+  static ticketOf(given: { readonly ticket: number }): { ticket: number; posted: boolean } {
+    return given instanceof Departure
+      ? { ticket: given.#ticket, posted: given.#posted }
+      : { ticket: given.ticket, posted: true };
   }
 
   to(worker: Worker): this {

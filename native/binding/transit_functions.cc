@@ -28,9 +28,10 @@ int64_t Depart(RawState& state, const Arguments& arguments) {
   return Send(state, Transit::OfProcess().NewKey(), arguments.Int(0), Transit::Stage::kUnposted);
 }
 
-// departAgain(ticket, fd): it could not be used where it arrived.
+// departAgain(ticket, fd, posted): it could not be used where it arrived.
 int64_t DepartAgain(RawState& state, const Arguments& arguments) {
-  return Send(state, KeyOf(arguments, 0), arguments.Int(1), Transit::Stage::kReturned);
+  return Send(state, KeyOf(arguments, 0), arguments.Int(1),
+              arguments.Bool(2) ? Transit::Stage::kReturned : Transit::Stage::kUnposted);
 }
 
 // posted(ticket)

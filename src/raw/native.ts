@@ -23,15 +23,15 @@ export interface RawBinding {
    * thread until it is `posted`. EBADF.
    */
   depart(fd: number): number;
-  /** The same with the ticket that it had before. */
-  departAgain(ticket: number, fd: number): number;
+  /** The same with the ticket that it had before, which somebody else may know if it was `posted`. */
+  departAgain(ticket: number, fd: number, posted: boolean): number;
   /** Somebody else may know the ticket now. */
   posted(ticket: number): number;
   /** The descriptor, owned. EBADF: it has arrived elsewhere, or was closed. */
   arrive(ticket: number): number;
   /** Closes it. EBADF, as `arrive`. */
   recall(ticket: number): number;
-  /** The same, unless it is `posted`. */
+  /** The same, unless somebody else may know the ticket. */
   recallUnposted(ticket: number): number;
   newRecipient(): number;
   /** It is closed when `recipientEnded`, and with this thread. EBADF, as `arrive`. */

@@ -282,6 +282,16 @@ function sent(t: TestContext): [Socket, Departing<TransferredSocket>] {
   return [here.on('error', () => undefined).resume(), net.transfer(there)];
 }
 
+/** Collects garbage until that has been heard of. */
+async function collected(heardOf: Promise<unknown>): Promise<void> {
+  let over = false;
+  void heardOf.then(() => (over = true));
+  while (!over) {
+    collectGarbage();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
 test('it is received once: a second time it is EBADF, and the first one goes on', async (t) => {
   const [here, departing] = sent(t);
   const first = net.receive(departing);
@@ -331,8 +341,9 @@ test('nor does it matter that the sender has let go of what transfer() returned'
   const warned = t.mock.method(process, 'emitWarning', () => undefined);
   const { port1, port2 } = new MessageChannel();
   t.after(() => port1.close());
-  let collected = false;
-  const registry = new FinalizationRegistry(() => (collected = true));
+  let finalized = (): void => undefined;
+  const registry = new FinalizationRegistry(() => finalized());
+  const gone = new Promise<void>((resolve) => (finalized = resolve));
   const here = ((): Socket => {
     const [here, departing] = sent(t);
     port1.postMessage(departing);
@@ -341,16 +352,25 @@ test('nor does it matter that the sender has let go of what transfer() returned'
   })();
   const { message } = receiveMessageOnPort(port2) as { message: TransferredSocket };
   assert.throws(() => net.receive(message, { busyPoll: -1 }), { code: 'ERR_OUT_OF_RANGE' });
-  while (!collected) {
-    collectGarbage();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+  await collected(gone);
   // Finalizers of one collection run one after the other.
   await new Promise((resolve) => setImmediate(resolve));
   net.receive(message).end('alive');
   const [chunk] = (await once(here, 'data')) as [Buffer];
   assert.equal(chunk.toString(), 'alive');
   assert.equal(warned.mock.callCount(), 0);
+});
+
+test('nobody but its sender could receive it: then it is closed with a warning when it is collected', async (t) => {
+  const warned = once(process, 'warning');
+  const here = ((): Socket => {
+    const [here, departing] = sent(t);
+    assert.throws(() => net.receive(departing, { busyPoll: -1 }), { code: 'ERR_OUT_OF_RANGE' });
+    return here;
+  })();
+  await collected(once(here, 'close'));
+  const [warning] = (await warned) as [NodeJS.ErrnoException];
+  assert.equal(warning.code, 'AFUNIX_UNCLAIMED_DESCRIPTOR');
 });
 
 test('what nobody sends is closed with a warning when it is collected; what a message has is not', async (t) => {
@@ -363,13 +383,7 @@ test('what nobody sends is closed with a warning when it is collected; what a me
     port1.postMessage(departing);
     return here;
   })();
-  const closed = once(forgotten, 'close');
-  let over = false;
-  void closed.then(() => (over = true));
-  while (!over) {
-    collectGarbage();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+  await collected(once(forgotten, 'close'));
   const [warning] = (await warned) as [NodeJS.ErrnoException];
   assert.equal(warning.code, 'AFUNIX_UNCLAIMED_DESCRIPTOR');
   const { message } = receiveMessageOnPort(port2) as { message: TransferredSocket };
