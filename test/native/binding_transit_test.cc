@@ -24,7 +24,7 @@ struct Sent {
 Sent Send(Transit& transit, Transit::Key keeper) {
   posix::Fd fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   const Transit::Key ticket = transit.NewKey();
-  CHECK_OK(transit.Add(ticket, fd.get(), keeper));
+  CHECK_OK(transit.Add(ticket, fd.get(), keeper, Transit::Stage::kUnposted));
   return {ticket, fd.Release()};
 }
 
@@ -91,6 +91,19 @@ TEST("only what was not posted is closed when its sender forgets it") {
   CHECK(!transit.CloseUnposted(posted.ticket));
   CHECK(!IsOpen(kept.fd));
   CHECK(transit.Take(posted.ticket).valid());
+}
+
+TEST("what came back from where it could not be used stays there, whatever its sender forgets") {
+  Transit transit;
+  const Sent sent = Send(transit, transit.NewKey());
+  transit.SetPosted(sent.ticket);
+  const Transit::Key keeper = transit.NewKey();
+  const int fd = transit.Take(sent.ticket).Release();
+  REQUIRE_OK(transit.Add(sent.ticket, fd, keeper, Transit::Stage::kReturned));
+  CHECK(!transit.CloseUnposted(sent.ticket));
+  CHECK(IsOpen(fd));
+  transit.End(keeper);
+  CHECK(!IsOpen(fd));
 }
 
 TEST("a number that somebody has closed meanwhile, and somebody else has got, is left alone") {
