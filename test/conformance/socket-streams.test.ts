@@ -32,6 +32,15 @@ function endless(): Readable {
   });
 }
 
+/** A chunk a turn: up to Node 22, `Writable.toWeb()` takes as many chunks at once as its stream would take bytes. */
+function endlessInTurns(): Readable {
+  return new Readable({
+    read() {
+      setImmediate(() => this.push(CHUNK));
+    },
+  });
+}
+
 function* chunks(): Generator<Buffer> {
   for (;;) yield CHUNK;
 }
@@ -74,7 +83,7 @@ const writing: Readonly<Record<string, Write>> = {
     return { over: pipeline(other, composed, { signal }), other };
   },
   'pipeTo() into Writable.toWeb() of a socket': (client, signal) => {
-    const other = endless();
+    const other = endlessInTurns();
     return { over: Readable.toWeb(other).pipeTo(Writable.toWeb(client), { signal }), other };
   },
   'pipeline() into Duplex.fromWeb() of Duplex.toWeb() of a socket': (client, signal) => {
