@@ -337,7 +337,7 @@ test('what could not be received can be received again', async (t) => {
   server.close();
 });
 
-test('nor does it matter that the sender has let go of what transfer() returned', async (t) => {
+test('what could not be received can be received again although its sender has let go of it', async (t) => {
   const warned = t.mock.method(process, 'emitWarning', () => undefined);
   const { port1, port2 } = new MessageChannel();
   t.after(() => port1.close());
@@ -361,7 +361,7 @@ test('nor does it matter that the sender has let go of what transfer() returned'
   assert.equal(warned.mock.callCount(), 0);
 });
 
-test('nobody but its sender could receive it: then it is closed with a warning when it is collected', async (t) => {
+test('what only its sender tried to receive, in vain, is closed with a warning when it is collected', async (t) => {
   const warned = once(process, 'warning');
   const here = ((): Socket => {
     const [here, departing] = sent(t);
