@@ -93,8 +93,8 @@ export function receive(
     }
   }
   const addon = requireAddon('receive()');
-  const known = Departure.ticketOf(transferred);
-  const ticket = checkInteger('transferred.ticket', known.ticket, 1, Number.MAX_SAFE_INTEGER);
+  const { ticket: given } = Departure.ticketOf(transferred);
+  const ticket = checkInteger('transferred.ticket', given, 1, Number.MAX_SAFE_INTEGER);
   const fd = addon.arrive(ticket);
   if (fd < 0) {
     const error = errnoException(fd, 'receive');
@@ -109,7 +109,7 @@ export function receive(
     if (transferred.transferred === 'server') return descriptor.toServer(options, listener);
     return Socket.from({ descriptor, head: Buffer.from(transferred.head) }, options);
   } catch (error) {
-    if (!descriptor.closed) addon.departAgain(ticket, descriptor.surrender(), known.posted);
+    if (!descriptor.closed) Departure.giveBack(transferred, descriptor);
     throw error;
   }
 }

@@ -41,6 +41,7 @@ function recipientFor(worker: Worker): number {
 export class Departure {
   readonly #ticket: number;
   #posted = false;
+  #recipient: number | null = null;
 
   private constructor(ticket: number) {
     this.#ticket = ticket;
@@ -75,10 +76,24 @@ export class Departure {
       : { ticket: given.ticket, posted: true };
   }
 
+  /** Of a receive() that failed: it is on its way again, to the same worker if there is one that it is for. */
+  static giveBack(given: { readonly ticket: number }, descriptor: Descriptor): void {
+    const { ticket, posted } = Departure.ticketOf(given);
+    const addon = requireAddon('receive()');
+    addon.departAgain(ticket, descriptor.surrender(), posted);
+    if (given instanceof Departure && given.#recipient !== null) {
+      addon.departTo(ticket, given.#recipient);
+    }
+  }
+
   to(worker: Worker): this {
     if (!(worker instanceof Worker)) throw wrongType('worker', 'an instance of Worker', worker);
-    if (worker.threadId === -1) this.close();
-    else requireAddon('transfer()').departTo(this.#ticket, recipientFor(worker));
+    if (worker.threadId === -1) {
+      this.close();
+      return this;
+    }
+    this.#recipient = recipientFor(worker);
+    requireAddon('transfer()').departTo(this.#ticket, this.#recipient);
     return this;
   }
 

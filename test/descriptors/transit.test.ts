@@ -373,6 +373,19 @@ test('what only its sender tried to receive, in vain, is closed with a warning w
   assert.equal(warning.code, 'AFUNIX_UNCLAIMED_DESCRIPTOR');
 });
 
+test('whom it is for is not forgotten when its sender tries to receive it, in vain', async (t) => {
+  const program = `require('node:worker_threads').parentPort.on('message', () => undefined)`;
+  const worker = new Worker(program, { eval: true });
+  await once(worker, 'online');
+  const [here, departing] = sent(t);
+  departing.to(worker);
+  assert.throws(() => net.receive(departing, { busyPoll: -1 }), { code: 'ERR_OUT_OF_RANGE' });
+  worker.postMessage(departing);
+  const closed = once(here, 'close');
+  await worker.terminate();
+  await closed;
+});
+
 test('what nobody sends is closed with a warning when it is collected; what a message has is not', async (t) => {
   const { port1, port2 } = new MessageChannel();
   t.after(() => port1.close());
