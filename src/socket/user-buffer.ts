@@ -1,7 +1,8 @@
 /** The `onread` option: received bytes go straight into memory of the user's, and no 'data' is emitted. */
 import { types } from 'node:util';
 
-export type OnReadCallback = (length: number, buffer: Uint8Array) => boolean;
+/** Whatever it returns but `false` means that reading goes on; most programs return nothing. */
+export type OnReadCallback = (length: number, buffer: Uint8Array) => unknown;
 
 export class UserBuffer {
   /** Where the next read goes. */
@@ -33,7 +34,7 @@ export class UserBuffer {
   deliver(socket: object, length: number): boolean {
     const buffer = this.current;
     if (buffer === undefined) return true;
-    const goOn = Reflect.apply(this.callback, socket, [length, buffer]);
+    const goOn = Reflect.apply(this.callback, socket, [length, buffer]) !== false;
     if (this.generate !== null) this.current = this.next() ?? this.current;
     return goOn;
   }
