@@ -19,9 +19,6 @@ class PendingMessages {
   // Bytes of all of them.
   [[nodiscard]] size_t size() const { return bytes_.size() - position_; }
 
-  // Some of them take descriptors along.
-  [[nodiscard]] bool laden() const { return !loads_.empty(); }
-
   // A message begins, with what it takes along, if anything; its bytes follow, in as many parts as
   // it has.
   void Begin(std::unique_ptr<DescriptorLoad> load = nullptr) {
@@ -30,10 +27,9 @@ class PendingMessages {
   }
   void Append(std::span<const std::byte> part);
 
-  // Calls `visit(index, message, control messages)` for the first `limit` messages; how many there
-  // were.
+  // Calls `visit(message, control messages)` for the first `limit` messages.
   template <typename Visit>
-  size_t VisitFirst(size_t limit, Visit visit) const {
+  void VisitFirst(size_t limit, Visit visit) const {
     size_t position = position_;
     size_t count = 0;
     auto load = loads_.begin();
@@ -42,10 +38,9 @@ class PendingMessages {
       std::span<const std::byte> control;
       if (load != loads_.end() && load->message == next_ + count)
         control = (load++)->load->control();
-      visit(count, std::span(bytes_).subspan(position, length), control);
+      visit(std::span(bytes_).subspan(position, length), control);
       position += length;
     }
-    return count;
   }
 
   // The first `count` of them were taken; how many bytes they had.

@@ -10,12 +10,7 @@
 
 namespace afunix::engine {
 
-ReadinessEngine::ReadinessEngine(const EngineMemory& memory) : EngineCore(memory) {
-  for (size_t i = 0; i < headers_.size(); ++i) {
-    headers_[i].msg_hdr.msg_iov = &parts_[i];
-    headers_[i].msg_hdr.msg_iovlen = 1;
-  }
-}
+ReadinessEngine::ReadinessEngine(const EngineMemory& memory) : EngineCore(memory) {}
 
 posix::Result<int32_t> ReadinessEngine::Adopt(posix::Fd fd) {
   auto kind = posix::DescribeSocket(fd.get());

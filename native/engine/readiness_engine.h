@@ -18,7 +18,8 @@
 #include "engine/budgets.h"
 #include "engine/deadlines.h"
 #include "engine/engine_core.h"
-#include "engine/message_control.h"
+#include "engine/incoming_headers.h"
+#include "engine/outgoing_headers.h"
 #include "posix/ancillary.h"
 #include "posix/message.h"
 
@@ -130,7 +131,7 @@ class ReadinessEngine : public EngineCore {
                                                   std::span<std::byte> room, size_t count);
   [[nodiscard]] size_t DescriptorRoom(const MessageSocket& socket, size_t at_first) const;
   size_t TakeMessages(MessageSocket& socket, std::span<std::byte> area, size_t at, size_t count);
-  void TakeAncillary(MessageSocket& socket, const mmsghdr& header, ReceivedRow& row);
+  void TakeAncillary(MessageSocket& socket, std::span<const std::byte> control, ReceivedRow& row);
   [[nodiscard]] size_t WithoutEnd(const MessageSocket& socket, size_t count);
 
   // writing.cc
@@ -149,7 +150,7 @@ class ReadinessEngine : public EngineCore {
   [[nodiscard]] int32_t SendRows(MessageSocket& socket, size_t first, size_t count);
   [[nodiscard]] int32_t SendPayload(MessageSocket& socket, size_t length);
   int32_t FailSending(MessageSocket& socket, int code);
-  [[nodiscard]] posix::Result<size_t> SendCall(const MessageSocket& socket, size_t count);
+  [[nodiscard]] posix::Result<size_t> SendOutgoing(const MessageSocket& socket);
 
   // connecting.cc
   void BeginConnecting(Connection& socket, const posix::UnixAddress& address, int64_t patience);
@@ -179,11 +180,9 @@ class ReadinessEngine : public EngineCore {
   alignas(cmsghdr) std::array<std::byte, posix::kControlSize> control_{};
   // Slabs filled in the collection under way.
   int32_t slabs_used_ = 0;
-  // Arguments of the calls that receive or send many messages.
-  std::array<iovec, kMessagesPerCall> parts_{};
-  // Outside of a call none of them has room for control messages.
-  std::array<mmsghdr, kMessagesPerCall> headers_{};
-  MessageControl message_control_;
+  // Arguments of the call under way that receives, or sends, many messages.
+  IncomingHeaders incoming_;
+  OutgoingHeaders outgoing_;
 };
 
 }  // namespace afunix::engine

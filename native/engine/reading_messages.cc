@@ -81,7 +81,6 @@ bool ReadinessEngine::ReadMessages(MessageSocket& socket) {
         received.value() == count ? WithoutEnd(socket, count) : received.value();
     finished = messages < received.value();
     used = TakeMessages(socket, area, used, messages);
-    if (socket.WantsControl()) ForgetControl(std::span(headers_).first(count));
     told += messages;
     // Its user will hear of that before anything else is received.
     if (socket.too_many_descriptors != 0) break;
@@ -135,16 +134,15 @@ size_t ReadinessEngine::DescriptorRoom(const MessageSocket& socket, size_t at_fi
 posix::Result<size_t> ReadinessEngine::ReceiveInto(const MessageSocket& socket,
                                                    std::span<std::byte> room, size_t count) {
   const size_t stride = Stride(socket.longest);
-  for (size_t i = 0; i < count; ++i) parts_[i] = {room.data() + i * stride, socket.longest};
-  const auto headers = std::span(headers_).first(count);
-  if (socket.WantsControl()) {
-    message_control_.Lend(
-        headers, posix::ControlBufferSize(socket.max_descriptors, socket.passes_credentials,
-                                          socket.PassesPidfds()));
-  }
+  const size_t control_size =
+      socket.WantsControl()
+          ? posix::ControlBufferSize(socket.max_descriptors, socket.passes_credentials,
+                                     socket.PassesPidfds())
+          : 0;
+  incoming_.Prepare(room, count, socket.longest, stride, control_size);
   ++counters_.syscalls;
   // MSG_TRUNC: tell how long the messages were, not how much of them there is room for.
-  return posix::ReceiveMessages(socket.fd.get(), headers, MSG_TRUNC);
+  return posix::ReceiveMessages(socket.fd.get(), incoming_.headers(), MSG_TRUNC);
 }
 
 // Notes the first `count` messages that were received at `at`, packed; where the next can go.
@@ -152,10 +150,10 @@ size_t ReadinessEngine::TakeMessages(MessageSocket& socket, std::span<std::byte>
                                      size_t count) {
   size_t end = at;
   for (size_t i = 0; i < count; ++i) {
-    const mmsghdr& header = headers_[i];
+    const mmsghdr& header = incoming_[i];
     const size_t full_length = header.msg_len;
     const size_t length = std::min(full_length, socket.longest);
-    const auto* const place = static_cast<std::byte*>(parts_[i].iov_base);
+    const std::byte* const place = incoming_.PlaceOf(i);
     size_t offset = static_cast<size_t>(place - area.data());
     if (length <= kPackedMessage) {
       if (end != offset) std::memmove(area.data() + end, place, length);
@@ -164,7 +162,7 @@ size_t ReadinessEngine::TakeMessages(MessageSocket& socket, std::span<std::byte>
     ReceivedRow row{offset, length, full_length, 0};
     if (full_length > length) row.flags |= kMessageTruncated;
     if ((header.msg_hdr.msg_flags & MSG_CTRUNC) != 0) row.flags |= kDescriptorsDropped;
-    if (socket.WantsControl()) TakeAncillary(socket, header, row);
+    if (socket.WantsControl()) TakeAncillary(socket, incoming_.ControlOf(i), row);
     message_area_.AddRow(row);
     counters_.bytes_read += length;
     end = PackedEnd(offset + length);
@@ -172,9 +170,9 @@ size_t ReadinessEngine::TakeMessages(MessageSocket& socket, std::span<std::byte>
   return std::min(end, area.size());
 }
 
-void ReadinessEngine::TakeAncillary(MessageSocket& socket, const mmsghdr& header,
+void ReadinessEngine::TakeAncillary(MessageSocket& socket, std::span<const std::byte> control,
                                     ReceivedRow& row) {
-  posix::AncillaryReader ancillary(MessageControl::Of(header));
+  posix::AncillaryReader ancillary(control);
   const size_t count = ancillary.descriptors().size();
   if (socket.passes_credentials) {
     row.flags |= kCredentialsCame;
@@ -198,7 +196,7 @@ void ReadinessEngine::TakeAncillary(MessageSocket& socket, const mmsghdr& header
 // without bytes looks the same. How many of `count` places hold messages.
 size_t ReadinessEngine::WithoutEnd(const MessageSocket& socket, size_t count) {
   size_t messages = count;
-  while (messages > 0 && BroughtNothing(headers_[messages - 1])) --messages;
+  while (messages > 0 && BroughtNothing(incoming_[messages - 1])) --messages;
   return messages < count && OnlyEndIsLeft(socket) ? messages : count;
 }
 

@@ -7,34 +7,25 @@
 #include <utility>
 
 #include "engine/budgets.h"
-#include "engine/message_control.h"
 #include "engine/readiness_engine.h"
 #include "posix/message.h"
 
 namespace afunix::engine {
 
-namespace {
-
-iovec PartOf(std::span<const std::byte> bytes) {
-  // The kernel reads what is sent through this; iovec just has no const form.
-  return {const_cast<std::byte*>(bytes.data()), bytes.size()};
-}
-
-}  // namespace
-
-posix::Result<size_t> ReadinessEngine::SendCall(const MessageSocket& socket, size_t count) {
+posix::Result<size_t> ReadinessEngine::SendOutgoing(const MessageSocket& socket) {
   ++counters_.syscalls;
-  if (count == 1 && headers_[0].msg_hdr.msg_control == nullptr) {
+  if (outgoing_.size() == 1 && !outgoing_.HasControl(0)) {
     // The plain call is a little cheaper.
-    const std::span only(static_cast<const std::byte*>(parts_[0].iov_base), parts_[0].iov_len);
-    auto bytes = posix::Send(socket.fd.get(), only);
+    auto bytes = posix::Send(socket.fd.get(), outgoing_.Message(0));
     if (!bytes.ok()) return bytes;
     counters_.bytes_written += bytes.value();
     return size_t{1};
   }
-  auto sent = posix::SendMessages(socket.fd.get(), std::span(headers_).first(count));
+  auto sent = posix::SendMessages(socket.fd.get(), outgoing_.headers());
   if (!sent.ok()) return sent;
-  for (size_t i = 0; i < sent.value(); ++i) counters_.bytes_written += parts_[i].iov_len;
+  for (size_t i = 0; i < sent.value(); ++i) {
+    counters_.bytes_written += outgoing_.Message(i).size();
+  }
   return sent;
 }
 
@@ -57,10 +48,11 @@ int32_t ReadinessEngine::SendRows(MessageSocket& socket, size_t first, size_t co
   int full = 0;
   while (next < end && full == 0 && !socket.HasPending() && !socket.connecting) {
     const size_t batch = std::min(end - next, kMessagesPerCall);
+    outgoing_.Clear();
     for (size_t i = 0; i < batch; ++i) {
-      parts_[i] = PartOf(message_area_.Outgoing(next + i, memory_.send_area));
+      outgoing_.Add(message_area_.Outgoing(next + i, memory_.send_area));
     }
-    const auto sent = SendCall(socket, batch);
+    const auto sent = SendOutgoing(socket);
     if (sent.ok()) {
       next += sent.value();
     } else if (IsFull(sent.error().code)) {
@@ -115,14 +107,12 @@ int32_t ReadinessEngine::ContinueWrite(MessageSocket& socket) {
       Enqueue(socket);
       return kPending;
     }
-    const size_t count = socket.outgoing.VisitFirst(
-        kMessagesPerCall,
-        [this](size_t i, std::span<const std::byte> message, std::span<const std::byte> control) {
-          parts_[i] = PartOf(message);
-          if (!control.empty()) LendControl(headers_[i], control.data(), control.size());
-        });
-    const auto sent = SendCall(socket, count);
-    if (socket.outgoing.laden()) ForgetControl(std::span(headers_).first(count));
+    outgoing_.Clear();
+    socket.outgoing.VisitFirst(kMessagesPerCall, [this](std::span<const std::byte> message,
+                                                        std::span<const std::byte> control) {
+      outgoing_.Add(message, control);
+    });
+    const auto sent = SendOutgoing(socket);
     if (!sent.ok()) {
       if (IsFull(sent.error().code)) {
         WaitForRoom(socket, sent.error().code);
