@@ -38,6 +38,8 @@ export abstract class PeerConnection extends AsyncResource implements PeerSource
   private source: HandleSource | null = null;
   private attendance: Attendance | null = null;
   private expectation: Expectation | null = null;
+  /** Takes back the question whether it is met. */
+  private forgo: (() => void) | null = null;
 
   constructor(
     type: string,
@@ -46,29 +48,40 @@ export abstract class PeerConnection extends AsyncResource implements PeerSource
     super(type);
   }
 
-  /** It is told to be connected only if this is met. */
+  /** It is told to be connected only if this is met, and whatever it was to meet before: the connection may be the one of before. */
   expect(expectation: Expectation | null): this {
+    if (expectation === null) return this;
+    expectation.before = this.expectation;
     this.expectation = expectation;
     return this;
   }
 
   /** Calls `connected`, or `refused` with the reason, unless it is closed before. */
   protected whenMet(connected: () => void, refused: (error: Error) => void): void {
-    if (this.expectation === null) {
+    const { expectation } = this;
+    if (expectation === null) {
       connected();
       return;
     }
-    this.runInAsyncScope(
+    const forgo = this.runInAsyncScope(
       meet,
       undefined,
-      this.expectation,
+      expectation,
       this.peerCredentials,
       (error: Error | null) => {
         if (!this.open) return;
-        if (error === null) connected();
-        else refused(error);
+        if (error !== null) {
+          refused(error);
+          return;
+        }
+        this.expectation = expectation.before ?? null;
+        this.whenMet(connected, refused);
       },
     );
+    if (forgo === null) return;
+    // Whoever is asked may have closed it.
+    if (this.open) this.forgo = forgo;
+    else forgo();
   }
 
   /** It was accepted from whoever is in this row of the table. */
@@ -105,6 +118,7 @@ export abstract class PeerConnection extends AsyncResource implements PeerSource
   /** The handle is somebody else's from now on. */
   protected closed(): void {
     this.open = false;
+    this.forgo?.();
     this.source?.close();
     this.known?.[kRelease]();
     const { attendance } = this;

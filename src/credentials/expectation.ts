@@ -2,13 +2,7 @@
 import { checkInteger, LARGEST_INT } from '../checks';
 import { errnoException, codedError } from '../errors';
 import type { PeerCredentials } from './peer';
-import {
-  checkAuthorize,
-  judge,
-  refusedError,
-  type AuthorizationContext,
-  type Authorize,
-} from './policy';
+import { checkAuthorize, judge, Question, refusedError, type Authorize } from './policy';
 
 export interface ExpectationOptions {
   /**
@@ -26,6 +20,8 @@ const ENOTCONN = -107;
 export interface Expectation {
   readonly authorize: Authorize;
   readonly timeout: number;
+  /** Of the same connection, from a connect() before this one: it has to be met as well. */
+  before?: Expectation | null;
 }
 
 /** Null if anybody will do. Throws for what is none. */
@@ -44,29 +40,32 @@ export function cannotGuard(what: string, why: string): Error {
   return codedError(Error, 'ERR_AFUNIX_UNGUARDED', `${what} has no effect here: ${why}`);
 }
 
-/** Calls back once with null, or with why `peer` will not do; at once if that is known at once. */
+/**
+ * Calls back once with null, or with why `peer` will not do; at once if that is known at once. Otherwise what it returns says that nobody
+ * wants to know any more, and nobody is called.
+ */
 export function meet(
   { authorize, timeout }: Expectation,
   peer: PeerCredentials | null,
   callback: (error: Error | null) => void,
-): void {
+): (() => void) | null {
   if (peer === null) {
     callback(errnoException(ENOTCONN, 'getsockopt'));
-    return;
+    return null;
   }
-  let controller: AbortController | undefined;
-  const context: AuthorizationContext = {
-    get signal() {
-      controller ??= new AbortController();
-      return controller.signal;
-    },
-  };
-  const verdict = judge(authorize, peer, context);
+  const question = new Question();
+  const verdict = judge(authorize, peer, question);
   if (!(verdict instanceof Promise)) {
     callback(verdict.admitted === true ? null : refusedError(verdict.reason, verdict.cause));
-    return;
+    return null;
   }
   let over = false;
+  const forgo = (): void => {
+    if (over) return;
+    over = true;
+    clearTimeout(timer);
+    question.abort();
+  };
   const finish = (error: Error | null): void => {
     if (over) return;
     over = true;
@@ -75,7 +74,7 @@ export function meet(
   };
   const timer = setTimeout(() => {
     finish(refusedError(`the authorization took longer than ${timeout} ms`));
-    controller?.abort();
+    question.abort();
   }, timeout);
   // Whoever decides keeps the process running, or nobody.
   timer.unref();
@@ -83,4 +82,5 @@ export function meet(
   void verdict.then(({ admitted, reason, cause }) =>
     process.nextTick(finish, admitted === true ? null : refusedError(reason, cause)),
   );
+  return forgo;
 }

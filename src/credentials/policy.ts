@@ -6,8 +6,26 @@ import { no, unknown, YES, type Verdict } from './verdict';
 
 /** What an authorizing function is told beside the credentials. */
 export interface AuthorizationContext {
-  /** Aborted when the answer is no longer wanted: it came too late, or the server was closed. */
+  /** Aborted when the answer is no longer wanted: it came too late, or one of the two ends has gone. */
   readonly signal: AbortSignal;
+}
+
+/** What somebody is asked, until nobody wants to know any more. */
+export class Question implements AuthorizationContext {
+  #controller: AbortController | null = null;
+  #over = false;
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#over) this.#controller.abort();
+    return this.#controller.signal;
+  }
+
+  /** Nobody waits for the answer any more. */
+  abort(): void {
+    this.#over = true;
+    this.#controller?.abort();
+  }
 }
 
 /** `true` admits. Everything else refuses; a string is the reason. */
@@ -42,19 +60,12 @@ export class Policy {
 
   /** Fulfilled if `peer` is admitted. Otherwise, and if it cannot be known, rejected with ERR_AFUNIX_REFUSED. */
   async check(peer: PeerCredentials): Promise<void> {
-    const verdict = await judge(this, peer, new UnboundContext());
+    const verdict = await judge(this, peer, new Question());
     if (verdict.admitted !== true) throw refusedError(verdict.reason, verdict.cause);
   }
 
   toString(): string {
     return this.description;
-  }
-}
-
-/** Nobody loses interest in the answer. */
-class UnboundContext implements AuthorizationContext {
-  get signal(): AbortSignal {
-    return new AbortController().signal;
   }
 }
 

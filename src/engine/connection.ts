@@ -120,8 +120,17 @@ export abstract class EngineConnection<User extends ConnectionUser>
         status === 0 ? 'connected' : `connecting failed: ${getSystemErrorName(status)}`,
       );
     const tell = (): void => this.runInAsyncScope(connected, user, status);
+    const met = (): void => {
+      this.letGo();
+      tell();
+    };
     if (status !== 0) tell();
-    else this.whenMet(tell, (error) => this.runInAsyncScope(() => user.destroy(error)));
+    else this.whenMet(met, (error) => this.runInAsyncScope(() => user.destroy(error)));
+  }
+
+  /** Whoever is at the other end may have what was held back from them. */
+  protected letGo(): void {
+    // A stream holds back itself whatever is written before 'connect'.
   }
 
   onEnd(): void {

@@ -2,6 +2,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Descriptor } from '../descriptor';
 import { attachAll } from '../descriptor-sending';
+import type { Expectation } from '../credentials/expectation';
 import {
   flush,
   payloads,
@@ -15,8 +16,9 @@ import { Ask } from '../engine/records';
 import { EngineConnection, type ConnectionUser } from '../engine/connection';
 import { errnoException } from '../errors';
 import { LENGTHS, received } from './memory';
+import { Withheld, type SendCallback, type Waiting } from './withheld';
 
-export type SendCallback = (error: Error | null) => void;
+export type { SendCallback };
 
 export const onMessages = Symbol('onMessages');
 export const onDrained = Symbol('onDrained');
@@ -38,11 +40,6 @@ const LONGEST_COPIED = 16 * 1024;
 /** A tick may gather this much for one socket before the kernel is asked to take it. */
 const LONGEST_UNFLUSHED = 64 * 1024;
 
-interface Waiting {
-  readonly callback: SendCallback;
-  readonly context: AsyncResource;
-}
-
 export class MessageConnection extends EngineConnection<MessageUser> {
   messagesRead = 0;
   messagesWritten = 0;
@@ -54,6 +51,8 @@ export class MessageConnection extends EngineConnection<MessageUser> {
   /** Whoever waits for messages that were flushed, and for those that were not. */
   private waiting: Waiting[] = [];
   private fresh: Waiting[] = [];
+  /** What the other end must not have before it is known who it is. */
+  private withheld: Withheld | null = null;
 
   constructor(handle: number) {
     super(handle, 'AFUNIXMESSAGES');
@@ -63,8 +62,37 @@ export class MessageConnection extends EngineConnection<MessageUser> {
     return this.needsDrain || this.fresh.length > 0 || this.waiting.length > 0;
   }
 
+  override expect(expectation: Expectation | null): this {
+    if (expectation !== null) this.withheld ??= new Withheld();
+    return super.expect(expectation);
+  }
+
+  protected override letGo(): void {
+    const { withheld } = this;
+    if (withheld === null) return;
+    this.withheld = null;
+    this.bytesWritten -= withheld.bytes;
+    this.messagesWritten -= withheld.count;
+    for (const { message, load, waiting } of withheld.take()) {
+      if (load === null) this.sendBytes(message, waiting);
+      else this.sendWithLoad(message, load, waiting);
+    }
+    if (this.reading) this.readStart();
+  }
+
+  override readStart(): void {
+    if (this.withheld === null) super.readStart();
+    else this.reading = true;
+  }
+
+  override readStop(): void {
+    if (this.withheld === null) super.readStop();
+    else this.reading = false;
+  }
+
   /** Bytes that the kernel has not taken, as far as we know. */
   get queued(): number {
+    if (this.withheld !== null) return this.withheld.bytes;
     return this.blocked ? this.held : this.unflushed;
   }
 
@@ -79,32 +107,62 @@ export class MessageConnection extends EngineConnection<MessageUser> {
 
   /** Sends one message; its memory is its owner's again when this returns. */
   send(message: Uint8Array, callback: SendCallback | null): void {
-    const length = message.byteLength;
-    if (length > LONGEST_COPIED) {
-      this.sendPayload(message, callback);
-      return;
-    }
-    const offset = this.reserve(length);
-    sendArea.set(message, offset);
-    this.sendReserved(length, callback);
+    const waiting = waitingFor(callback);
+    if (this.withheld !== null) this.withhold(this.withheld, Buffer.from(message), null, waiting);
+    else this.sendBytes(message, waiting);
   }
 
   /** The same for a string that has `length` bytes. */
   sendText(text: string, length: number, callback: SendCallback | null): void {
-    if (length > LONGEST_COPIED) {
-      this.sendPayload(Buffer.from(text), callback);
-      return;
+    const waiting = waitingFor(callback);
+    if (this.withheld !== null) {
+      this.withhold(this.withheld, Buffer.from(text), null, waiting);
+    } else if (length > LONGEST_COPIED) {
+      this.sendPayload(Buffer.from(text), waiting);
+    } else {
+      const offset = this.reserve(length);
+      sendArea.write(text, offset, length, 'utf8');
+      this.sendReserved(length, waiting);
     }
-    const offset = this.reserve(length);
-    sendArea.write(text, offset, length, 'utf8');
-    this.sendReserved(length, callback);
   }
 
   /** The same with descriptors, which are not the caller's any more. */
   sendLaden(message: Uint8Array, load: readonly Descriptor[], callback: SendCallback | null): void {
+    const waiting = waitingFor(callback);
+    if (this.withheld !== null) this.withhold(this.withheld, Buffer.from(message), load, waiting);
+    else this.sendWithLoad(message, load, waiting);
+  }
+
+  private withhold(
+    withheld: Withheld,
+    message: Uint8Array,
+    load: readonly Descriptor[] | null,
+    waiting: Waiting | null,
+  ): void {
+    this.bytesWritten += message.byteLength;
+    this.messagesWritten += 1;
+    withheld.add({ message, load, waiting });
+  }
+
+  private sendBytes(message: Uint8Array, waiting: Waiting | null): void {
+    const length = message.byteLength;
+    if (length > LONGEST_COPIED) {
+      this.sendPayload(message, waiting);
+      return;
+    }
+    const offset = this.reserve(length);
+    sendArea.set(message, offset);
+    this.sendReserved(length, waiting);
+  }
+
+  private sendWithLoad(
+    message: Uint8Array,
+    load: readonly Descriptor[],
+    waiting: Waiting | null,
+  ): void {
     const status = attachAll(this.handle, load);
     if (status < 0) throw errnoException(status, 'sendmsg');
-    this.sendPayload(message, callback);
+    this.sendPayload(message, waiting);
   }
 
   private reserve(length: number): number {
@@ -112,30 +170,27 @@ export class MessageConnection extends EngineConnection<MessageUser> {
     return reserveMessage(length);
   }
 
-  private sendReserved(length: number, callback: SendCallback | null): void {
-    this.count(length, callback);
+  private sendReserved(length: number, waiting: Waiting | null): void {
+    this.count(length, waiting);
     submitMessage(this.handle, this, length);
   }
 
-  private sendPayload(message: Uint8Array, callback: SendCallback | null): void {
+  private sendPayload(message: Uint8Array, waiting: Waiting | null): void {
     // What was gathered goes first.
     if (this.unflushed > 0) flush();
-    this.count(message.byteLength, callback);
+    this.count(message.byteLength, waiting);
     payloads[this.handle] = message;
     submit(this.handle, Ask.sendPayload, 0, message.byteLength);
     flush();
     payloads[this.handle] = undefined;
   }
 
-  private count(length: number, callback: SendCallback | null): void {
+  private count(length: number, waiting: Waiting | null): void {
     this.held = length + (this.blocked ? this.held : this.unflushed);
     this.bytesWritten += length;
     this.messagesWritten += 1;
     if (this.unflushed === 0 && this.fresh.length > 0) this.becameOld();
-    if (callback !== null) {
-      // Whoever waits is told in the context in which it sent.
-      this.fresh.push({ callback, context: new AsyncResource('AFUNIXSEND') });
-    }
+    if (waiting !== null) this.fresh.push(waiting);
   }
 
   private becameOld(): void {
@@ -146,6 +201,7 @@ export class MessageConnection extends EngineConnection<MessageUser> {
   /** Tells whoever still waits for a message that it is too late. */
   abandon(error: Error): void {
     this.becameOld();
+    this.waiting.push(...(this.withheld?.drop() ?? []));
     this.tellWaiting(error);
   }
 
@@ -183,6 +239,11 @@ export class MessageConnection extends EngineConnection<MessageUser> {
   override onDescriptors(_place: number, status: number): void {
     if (this.user !== null) this.runInAsyncScope(descriptorsRefused, this.user, status);
   }
+}
+
+/** Whoever waits is told in the context in which it sent. */
+function waitingFor(callback: SendCallback | null): Waiting | null {
+  return callback === null ? null : { callback, context: new AsyncResource('AFUNIXSEND') };
 }
 
 function tell(callback: SendCallback, context: AsyncResource, error: Error | null): void {

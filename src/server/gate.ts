@@ -5,7 +5,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { HandleSource, type PeerConnection } from '../credentials/connection';
 import { PeerCredentials } from '../credentials/peer';
-import { judge, type AuthorizationContext } from '../credentials/policy';
+import { judge, Question } from '../credentials/policy';
 import type { Verdict } from '../credentials/verdict';
 import { peers, submit } from '../engine/engine';
 import { Ask, PEER } from '../engine/records';
@@ -27,29 +27,17 @@ export interface GateUser {
 }
 
 /** Somebody whose authorization takes time. */
-class Pending implements AuthorizationContext {
+class Pending extends Question {
   /** Where its connection shall be made: in the context of nobody, as if there had been no wait. */
   origin: AsyncResource | null = null;
   timer: NodeJS.Timeout | null = null;
-  #controller: AbortController | null = null;
-  #over = false;
 
   constructor(
     readonly handle: number,
     readonly peer: PeerCredentials,
     readonly source: HandleSource,
-  ) {}
-
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    if (this.#over) this.#controller.abort();
-    return this.#controller.signal;
-  }
-
-  /** Nobody waits for the answer any more. */
-  abort(): void {
-    this.#over = true;
-    this.#controller?.abort();
+  ) {
+    super();
   }
 
   settle(): void {
