@@ -4,7 +4,10 @@ import { Descriptor } from '../descriptor';
 import { engine, flush, takeUntold } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
 import { openAsNet } from '../net-twin';
-import { kConnection, onReadableEnd, SocketMethods } from './methods';
+import { kConnection, kIdle, kOptions, kUserBuffer, onReadableEnd, SocketMethods } from './methods';
+import type { SocketOptions } from './options';
+import { takeHeld } from './recorded';
+import { tellHead, UserBuffer } from './user-buffer';
 
 export interface Detached {
   /** The connection's, still open; whoever has it closes it. */
@@ -15,13 +18,20 @@ export interface Detached {
 
 /** The method of Socket: afterwards it is destroyed, without an end for the peer. */
 export function detach(this: SocketMethods): Detached {
-  const detached = release(this);
+  const { descriptor, untold } = release(this);
+  const head = Buffer.concat([...takeHeld(this), ...untold]);
   this.destroy();
-  return detached;
+  return { descriptor, head };
+}
+
+interface Released {
+  readonly descriptor: Descriptor;
+  /** What had been received and had not come to the stream. */
+  readonly untold: readonly Buffer[];
 }
 
 /** Takes the connection out of the engine. What is left of it there goes when it is closed. */
-function release(socket: SocketMethods): Detached {
+function release(socket: SocketMethods): Released {
   const connection = socket[kConnection];
   if (connection === null || socket.connecting) {
     throw codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed');
@@ -40,20 +50,7 @@ function release(socket: SocketMethods): Detached {
   if (fd < 0) throw errnoException(fd, 'detach');
   const unread = Buffer.alloc(engine().unread(new Uint8Array(0)));
   if (unread.length > 0) engine().unread(unread);
-  const head = Buffer.concat([...takeBuffered(socket), ...takeUntold(connection.handle), unread]);
-  return { descriptor: new Descriptor(fd), head };
-}
-
-/** What the stream holds back. In some versions of Node one read() takes all of it, in others one chunk. */
-function takeBuffered(socket: SocketMethods): Buffer[] {
-  const chunks: Buffer[] = [];
-  while (socket.readableLength > 0) {
-    const chunk = socket.read() as Buffer | string | null;
-    if (chunk === null) break;
-    const encoding = socket.readableEncoding ?? 'utf8';
-    chunks.push(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk);
-  }
-  return chunks;
+  return { descriptor: new Descriptor(fd), untold: [...takeUntold(connection.handle), unread] };
 }
 
 /** The method of Socket: the connection as a `net.Socket`, which begins with what has not been read here. */
@@ -63,8 +60,12 @@ export function toNetSocket(
 ): nodeNet.Socket {
   const { descriptor, head } = Reflect.apply(detach, this, []);
   const { allowHalfOpen } = this;
-  const socket = descriptor.lend((fd) => new nodeNet.Socket({ allowHalfOpen, ...options, fd }));
-  if (head.length > 0) socket.unshift(head);
+  const userBuffer = head.length > 0 ? UserBuffer.from((options as SocketOptions).onread) : null;
+  const start = userBuffer === null ? {} : { manualStart: true };
+  const given = { allowHalfOpen, ...options, ...start };
+  const socket = descriptor.lend((fd) => new nodeNet.Socket({ ...given, fd }));
+  if (userBuffer !== null) tellHead(socket, userBuffer, head);
+  else if (head.length > 0) socket.unshift(head);
   return socket;
 }
 
@@ -82,20 +83,39 @@ export function becomeNetSocket(socket: SocketMethods): void {
   }
   const connection = socket[kConnection];
   if (connection === null) return;
-  const { server, _server, allowHalfOpen, readableFlowing } = socket;
-  const { descriptor, head } = release(socket);
+  const { server, _server, allowHalfOpen, timeout, _readableState, _writableState } = socket;
+  const { onread } = socket[kOptions];
+  const { descriptor, untold } = release(socket);
   connection.close(() => undefined);
   socket[kConnection] = null;
+  socket[kIdle]?.clear();
   socket.off('end', onReadableEnd);
   descriptor.lend((fd) =>
     openAsNet(socket, SocketMethods.prototype, {
       allowHalfOpen,
       fd,
+      onread,
       // It may be on its way to another process, which shall get the next bytes.
       manualStart: true,
     } as nodeNet.SocketConstructorOpts),
   );
-  Object.assign(socket, { server, _server });
-  if (head.length > 0) socket.unshift(head);
-  if (readableFlowing === true) socket.resume();
+  // The streams go on as they are: with what they hold, an encoding, pipes.
+  Object.assign(socket, { server, _server, _readableState, _writableState });
+  if (timeout) socket.setTimeout(timeout);
+  process.nextTick(goOn, socket, Buffer.concat(untold));
+}
+
+/** Once it is known whether the descriptor has left: what this process has read already is told here. */
+function goOn(socket: SocketMethods, untold: Buffer): void {
+  if (socket.destroyed) return;
+  const userBuffer = socket[kUserBuffer];
+  if (untold.length === 0) readOn(socket);
+  else if (userBuffer !== null) tellHead(socket as unknown as nodeNet.Socket, userBuffer, untold);
+  else if (socket.push(untold)) readOn(socket);
+}
+
+/** The stream may have asked for more before. */
+function readOn(socket: SocketMethods): void {
+  const { _handle } = socket as { _handle?: object | null };
+  if (_handle && socket._readableState.reading) socket._read(0);
 }

@@ -30,6 +30,7 @@ import { lengthOf, STRING_ENCODINGS } from './encodings';
 import { IdleTimer } from './idle-timer';
 import type { SocketOptions } from './options';
 import { receiveDescriptors } from './passing';
+import { forgetRecorded, recordWhile } from './recorded';
 import type { UserBuffer } from './user-buffer';
 import { writeAfterEnd } from './write-after-end';
 
@@ -58,7 +59,7 @@ export class SocketMethods extends Duplex implements StreamUser {
   /** Of Readable and Writable: both as they were when new, listeners and encoding kept. */
   declare _undestroy: () => void;
   /** Read by several libraries as well; these fields are as old as streams. */
-  declare readonly _readableState: { dataEmitted: boolean };
+  declare readonly _readableState: { dataEmitted: boolean; readonly reading: boolean };
   declare readonly _writableState: { readonly defaultEncoding: BufferEncoding };
   declare connecting: boolean;
   declare timeout?: number;
@@ -206,6 +207,11 @@ export class SocketMethods extends Duplex implements StreamUser {
     return this;
   }
 
+  override setEncoding(encoding: BufferEncoding): this {
+    recordWhile(this, () => Duplex.prototype.setEncoding.call(this, encoding));
+    return this;
+  }
+
   override pause(): this {
     const connection = this[kConnection];
     if (this[kUserBuffer] !== null && !this.connecting && connection?.reading === true) {
@@ -234,8 +240,9 @@ export class SocketMethods extends Duplex implements StreamUser {
     ) {
       this._readableState.dataEmitted = true;
       this.emit('data', chunk);
-    } else if (!this.push(chunk)) {
-      this[kConnection]?.readStop();
+    } else {
+      if (!this.push(chunk)) this[kConnection]?.readStop();
+      if (this.readableEncoding !== null && this.readableLength === 0) forgetRecorded(this);
     }
   }
 

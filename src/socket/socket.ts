@@ -33,7 +33,8 @@ import { sendDescriptors, type SendDescriptorsCallback } from './passing';
 import { checkDescriptorLimits } from '../descriptor-quota';
 import type { DescriptorLike } from '../descriptor-sending';
 import { peerCredentialsOf } from './peer';
-import { UserBuffer } from './user-buffer';
+import { recordFromStart } from './recorded';
+import { tellHead, UserBuffer } from './user-buffer';
 
 /** Every member of `net.Socket`, and ours. */
 export interface Socket extends net.Socket {
@@ -135,6 +136,7 @@ function construct(
   // Before Duplex, which destroys the socket at once if its signal was aborted beforehand.
   initialize(this, given, UserBuffer.from(given.onread));
   Reflect.apply(initializeDuplex, this, [streamOptions(given)]);
+  recordFromStart(this);
   // It tells its user about that later, and is not destroyed until then.
   if (this.destroyed) this._undestroy();
   this.on('end', onReadableEnd);
@@ -218,6 +220,7 @@ export function becomeSocket(
   const socket = theirs as unknown as SocketMethods;
   initialize(socket, options, UserBuffer.from(options.onread));
   socket[kFromNet] = true;
+  recordFromStart(socket);
   if (!socket.listeners('end').includes(netEndListener)) return;
   socket.off('end', netEndListener);
   socket.prependListener('end', onReadableEnd);
@@ -234,18 +237,30 @@ function from(
   // What is refused stays its owner's.
   const kind = engine().describe(fd);
   if (kind !== CONNECTED_STREAM) throw errnoException(kind < 0 ? kind : EPROTOTYPE, 'from');
-  const open = (taken: number): Socket => new Socket({ ...options, fd: taken });
+  const head = isDetached && given.head.length > 0 ? given.head : null;
+  // Before what `onread` is told comes what it is told of the head.
+  const start = head !== null && options.onread ? { manualStart: true } : {};
+  const open = (taken: number): Socket => new Socket({ ...options, ...start, fd: taken });
   const socket = typeof source === 'number' ? open(fd) : source.handOver(open);
-  if (isDetached && given.head.length > 0) socket.unshift(given.head);
+  if (head === null) return socket;
+  const { [kUserBuffer]: userBuffer, [kConnection]: connection } =
+    socket as unknown as SocketMethods;
+  if (userBuffer !== null) {
+    tellHead(socket, userBuffer, head, (target) => connection?.readInto(target));
+    return socket;
+  }
+  socket.unshift(head);
+  // An `onread` that is none.
+  if ('manualStart' in start) socket.read(0);
   return socket;
 }
 
 function openDescriptor(socket: SocketMethods, fd: number, options: GivenOptions): void {
   const handle = engine().adopt(fd);
   if (handle < 0) throw errnoException(handle, 'open');
-  const { pauseOnCreate } = options as { pauseOnCreate?: boolean };
+  const { pauseOnCreate, manualStart } = options as Readonly<Record<string, unknown>>;
   const connection = new Connection(handle);
-  if (options.readable === false) socket[kAttach](connection);
+  if (options.readable === false || manualStart) socket[kAttach](connection);
   else start(socket, connection, pauseOnCreate === true);
 }
 

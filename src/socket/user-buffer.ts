@@ -1,4 +1,5 @@
 /** The `onread` option: received bytes go straight into memory of the user's, and no 'data' is emitted. */
+import { Duplex } from 'node:stream';
 import { types } from 'node:util';
 
 /** Whatever it returns but `false` means that reading goes on; most programs return nothing. */
@@ -43,4 +44,46 @@ export class UserBuffer {
     const buffer = this.generate?.();
     return types.isUint8Array(buffer) ? buffer : undefined;
   }
+}
+
+/**
+ * Tells `head` to the callback before anything is read; `socket` has been made without beginning to. As with what is read, nothing is told
+ * once the callback has returned false or paused the socket, until somebody reads on. `readsInto` learns where the next read has to go.
+ */
+export function tellHead(
+  socket: Duplex,
+  userBuffer: UserBuffer,
+  head: Buffer,
+  readsInto?: (target: Uint8Array) => void,
+): void {
+  let rest = head;
+  const tell = (): void => {
+    while (!socket.destroyed && rest.length > 0) {
+      if (socket.isPaused()) return;
+      const target = userBuffer.current ?? userBuffer.first();
+      if (target === undefined || target.length === 0) break;
+      const length = Math.min(target.length, rest.length);
+      target.set(rest.subarray(0, length));
+      rest = rest.subarray(length);
+      if (!userBuffer.deliver(socket, length)) return;
+    }
+    for (const restore of restores.splice(0)) restore();
+    if (socket.destroyed) return;
+    if (userBuffer.current !== undefined) readsInto?.(userBuffer.current);
+    socket.read(0);
+  };
+  // In front of the socket's own, which begin to read at once.
+  const restores = (['read', 'resume'] as const).map((name) => {
+    const before = Object.getOwnPropertyDescriptor(socket, name);
+    const value = (...given: unknown[]): unknown => {
+      process.nextTick(tell);
+      return Reflect.apply(Duplex.prototype[name] as () => unknown, socket, given);
+    };
+    Object.defineProperty(socket, name, { value, writable: true, configurable: true });
+    return () => {
+      if (before === undefined) Reflect.deleteProperty(socket, name);
+      else Object.defineProperty(socket, name, before);
+    };
+  });
+  process.nextTick(tell);
 }
