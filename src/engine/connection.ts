@@ -36,6 +36,7 @@ export abstract class EngineConnection<User extends ConnectionUser>
   reading = false;
   blocked = false;
   unflushed = 0;
+  untaken = 0;
   writeOutcome = 0;
   settling = false;
   toldIn = 0;
@@ -160,8 +161,9 @@ export abstract class EngineConnection<User extends ConnectionUser>
   }
 
   protected tellWriteError(status: number): void {
+    if (this.user === null) return;
     if (debugging) debug('#%d: write %s', this.handle, getSystemErrorName(status));
-    if (this.user !== null) this.runInAsyncScope(writeFailed, this.user, status);
+    this.runInAsyncScope(writeFailed, this.user, status);
   }
 
   // What only one kind of socket has is told by that kind; only listeners accept and drop.

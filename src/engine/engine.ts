@@ -37,6 +37,8 @@ export interface HandleOwner {
   settling: boolean;
   /** Bytes in the send area that have not been flushed. */
   unflushed: number;
+  /** Of a stream: bytes out of the send area that were flushed and that the kernel has not taken, or never will. */
+  untaken: number;
   /** Somebody wants to know when what is written now has been taken. */
   readonly awaitsWrite: boolean;
   /** The kernel has not taken everything: no further write until `onWritten`. */
@@ -261,6 +263,7 @@ export function flush(more = false): void {
     if (owner === undefined) continue;
     const outcome = submissions[row + 2];
     owner.unflushed = 0;
+    if (outcome !== 0 && kind === Ask.write) owner.untaken += submissions[row + 3];
     if (outcome === PENDING) {
       owner.blocked = true;
     } else if (outcome !== 0 || owner.awaitsWrite) {
@@ -280,7 +283,7 @@ function settle(): void {
   if (settled.length === 0) return;
   while (settledCursor < settled.length) {
     const owner = settled[settledCursor++];
-    // It may have been passed on already, see Connection.settleNow.
+    // It may have been passed on already, see Connection.writePayload.
     if (!owner.settling) continue;
     owner.settling = false;
     if (!owner.blocked) owner.onWritten(owner.writeOutcome);

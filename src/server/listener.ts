@@ -52,6 +52,7 @@ function closeAll(): void {
 export class Listener extends AsyncResource implements HandleOwner, ListeningPoint {
   writeOutcome = 0;
   unflushed = 0;
+  untaken = 0;
   settling = false;
   toldIn = 0;
   blocked = false;

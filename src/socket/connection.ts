@@ -8,8 +8,7 @@ import { flush, payloads, reserve, sendArea, submit, submitWrite, targets } from
 import { Ask } from '../engine/records';
 import { EngineConnection, type ConnectionUser } from '../engine/connection';
 import { loadOf } from './passing';
-
-const ECANCELED = -125;
+import { ECANCELED, Tellers } from './tellers';
 
 export type WriteCallback = (status: number) => void;
 
@@ -20,6 +19,8 @@ export const onCredentials = Symbol('onCredentials');
 
 /** A stream socket, as its connection sees it. */
 export interface StreamUser extends ConnectionUser {
+  /** Something was sent or received. */
+  _unrefTimer(): void;
   [onChunk](chunk: Buffer): void;
   /** `length` bytes are in the target that `readInto` named. */
   [onTarget](length: number): void;
@@ -41,12 +42,18 @@ export interface Piece {
 }
 
 export class Connection extends EngineConnection<StreamUser> {
-  ticksOwed = 0;
+  /** Bytes that went through the send area so far. */
+  copied = 0;
+  /** Who is told that the kernel has what they wrote. */
+  readonly tellers = new Tellers(this);
+
+  /** What its socket was destroyed with. */
+  destroyed: Error | null = null;
 
   private writeCallback: WriteCallback | null = null;
   private writers: Writers | null = null;
-  /** What has to wait until the kernel has taken what is pending. */
-  private afterBlocked: (() => void) | null = null;
+  /** What has to wait until the kernel has taken what is pending; called with an error when it never will. */
+  private afterBlocked: WriteCallback | null = null;
 
   constructor(handle: number) {
     super(handle, 'AFUNIXSOCKET');
@@ -70,52 +77,40 @@ export class Connection extends EngineConnection<StreamUser> {
     if (this.blocked) return false;
     const longest = longestBytes(data, encoding);
     if (longest > LONGEST_COPIED) return false;
-    if (this.unflushed + longest > LONGEST_UNFLUSHED) {
-      flush();
-      if (this.blocked) return false;
-    }
-    this.copyOut(data, encoding, longest);
+    if (!this.hasRoomFor(longest)) return false;
+    this.copiedOut(put(data, encoding, reserve(longest)));
     return true;
   }
 
-  /** Writes and tells, once, when the kernel has taken it all: at once for a long write, later for a short one. */
-  write(data: string | Uint8Array, encoding: BufferEncoding, callback: WriteCallback): void {
-    const load = loadOf(data);
-    const longest = longestBytes(data, encoding);
-    if (longest <= LONGEST_COPIED && !this.blocked && load === undefined) {
-      this.copyOut(data, encoding, longest);
-      this.writeCallback = callback;
-      return;
+  /** The same for several pieces in one go. */
+  writeShortMany(pieces: readonly Piece[]): boolean {
+    if (this.blocked) return false;
+    let longest = 0;
+    for (const { chunk, encoding } of pieces) {
+      if (loadOf(chunk) !== undefined) return false;
+      longest += longestBytes(chunk, encoding);
+      if (longest > LONGEST_UNFLUSHED) return false;
     }
-    const bytes = typeof data === 'string' ? Buffer.from(data, encoding) : data;
-    this.bytesWritten += bytes.byteLength;
-    this.writePayload(bytes, bytes.byteLength, callback, load);
+    if (!this.hasRoomFor(longest)) return false;
+    const start = reserve(longest);
+    let end = start;
+    for (const { chunk, encoding } of pieces) end += put(chunk, encoding, end);
+    this.copiedOut(end - start);
+    return true;
   }
 
-  /** Hands everything over now and, if the kernel took it, says so before returning. */
-  settleNow(): void {
-    flush();
-    if (!this.settling) return;
-    this.settling = false;
-    this.onWritten(this.writeOutcome);
+  /** Writes from where the bytes are, and tells, once, when the kernel has taken all of them: before it returns if that is now. */
+  writeLong(data: string | Uint8Array, encoding: BufferEncoding, callback: WriteCallback): void {
+    const bytes = typeof data === 'string' ? Buffer.from(data, encoding) : data;
+    this.bytesWritten += bytes.byteLength;
+    this.writePayload(bytes, bytes.byteLength, callback, loadOf(data));
   }
 
   /** The same for several pieces in one go. */
-  writeMany(pieces: readonly Piece[], callback: WriteCallback): void {
-    let longest = 0;
-    for (const piece of pieces) {
-      if (loadOf(piece.chunk) !== undefined) {
-        this.writeAround(pieces, pieces.indexOf(piece), callback);
-        return;
-      }
-      longest += longestBytes(piece.chunk, piece.encoding);
-    }
-    if (longest <= LONGEST_UNFLUSHED && !this.blocked) {
-      const start = reserve(longest);
-      let end = start;
-      for (const { chunk, encoding } of pieces) end += put(chunk, encoding, end);
-      this.copiedOut(end - start);
-      this.writeCallback = callback;
+  writeLongMany(pieces: readonly Piece[], callback: WriteCallback): void {
+    const laden = pieces.findIndex(({ chunk }) => loadOf(chunk) !== undefined);
+    if (laden >= 0) {
+      this.writeAround(pieces, laden, callback);
       return;
     }
     let length = 0;
@@ -136,23 +131,25 @@ export class Connection extends EngineConnection<StreamUser> {
     // Closed meanwhile: the handle may be somebody else's.
     const goOn: WriteCallback = (status) => {
       if (status !== 0 || behind.length === 0 || this.user === null) callback(status);
-      else this.writeMany(behind, callback);
+      else this.writeLongMany(behind, callback);
     };
     const writeLaden: WriteCallback = (status) => {
       if (status !== 0 || this.user === null) callback(status);
-      else this.write(chunk, encoding, goOn);
+      else this.writeLong(chunk, encoding, goOn);
     };
     if (before.length === 0) writeLaden(0);
-    else this.writeMany(before, writeLaden);
+    else this.writeLongMany(before, writeLaden);
   }
 
-  private copyOut(data: string | Uint8Array, encoding: BufferEncoding, longest: number): void {
-    this.copiedOut(put(data, encoding, reserve(longest)));
+  private hasRoomFor(longest: number): boolean {
+    if (this.unflushed + longest > LONGEST_UNFLUSHED) flush();
+    return !this.blocked;
   }
 
   /** So many bytes are where `reserve` said. */
   private copiedOut(length: number): void {
     this.bytesWritten += length;
+    this.copied += length;
     submitWrite(this.handle, this, length);
   }
 
@@ -165,29 +162,43 @@ export class Connection extends EngineConnection<StreamUser> {
     // Whatever was gathered goes first, and may already be too much.
     if (this.unflushed > 0) flush();
     if (this.blocked) {
-      this.afterBlocked = () => this.writePayload(payload, length, callback, load);
+      this.afterBlocked = (status) => {
+        if (status !== 0) callback(status);
+        else this.writePayload(payload, length, callback, load);
+      };
       return;
     }
-    if (load !== undefined) {
-      const status = attachAll(this.handle, load);
-      if (status < 0) {
-        process.nextTick(callback, status);
+    // It was refused: what follows must not go without it.
+    let status = this.takeOutcome();
+    if (status === 0 && load !== undefined) status = attachAll(this.handle, load);
+    if (status === 0) {
+      payloads[this.handle] = payload;
+      submit(this.handle, Ask.writePayload, 0, length);
+      flush();
+      if (this.blocked) {
+        this.writeCallback = callback;
         return;
       }
-    }
-    payloads[this.handle] = payload;
-    submit(this.handle, Ask.writePayload, 0, length);
-    flush();
-    if (!this.blocked && this.writeOutcome === 0) {
-      // The kernel took it all: as with `net`, the write is done before write() returns.
       payloads[this.handle] = undefined;
-      callback(0);
-      // The stream tells the user on the next tick; later writes must not be told before.
-      this.ticksOwed += 1;
-      process.nextTick(tickPaid, this);
-    } else {
-      this.writeCallback = callback;
+      status = this.takeOutcome();
     }
+    // As with `net`, what the kernel says at once is said before write() returns.
+    callback(status);
+  }
+
+  /** Hands over what was gathered, and says what became of it: 0, or −errno. */
+  flushNow(): number {
+    flush();
+    return this.takeOutcome();
+  }
+
+  /** What became of the writes of the last flush, unless it has been told already. */
+  private takeOutcome(): number {
+    const status = this.writeOutcome;
+    this.settling = false;
+    this.writeOutcome = 0;
+    if (status !== 0) this.tellers.refuse(status);
+    return status;
   }
 
   override onData(offset: number, length: number): void {
@@ -227,18 +238,23 @@ export class Connection extends EngineConnection<StreamUser> {
     this.writeCallback = null;
     this.afterBlocked = null;
     this.writeOutcome = 0;
-    if (callback !== null) {
-      if (this.ticksOwed > 0) process.nextTick(callback, status);
-      else callback(status);
-    } else if (status !== 0) {
-      this.tellWriteError(status);
+    if (status !== 0) {
+      this.tellers.refuse(status);
+    } else if (this.untaken > 0) {
+      this.untaken = 0;
+      this.user?._unrefTimer();
     }
-    if (next !== null && this.user !== null) next();
+    this.tellers.tellWaiting(() => {
+      if (callback !== null) callback(status);
+      else if (next !== null) next(status);
+      else if (status !== 0) this.tellWriteError(status);
+    });
   }
 
   override onClosed(): void {
     // What was still under way is over; its stream was destroyed.
-    this.onWritten(this.writeCallback === null ? 0 : ECANCELED);
+    this.tellers.cancel(this.destroyed);
+    this.onWritten(ECANCELED);
     const shutdown = this.shutdownCallback;
     this.shutdownCallback = null;
     if (shutdown !== null) shutdown(0);
@@ -261,10 +277,6 @@ function put(data: string | Uint8Array, encoding: BufferEncoding, offset: number
   if (typeof data === 'string') return sendArea.write(data, offset, encoding);
   sendArea.set(data, offset);
   return data.byteLength;
-}
-
-function tickPaid(connection: Connection): void {
-  connection.ticksOwed -= 1;
 }
 
 function data(this: StreamUser, chunk: Buffer): void {

@@ -1,5 +1,4 @@
 /** The methods of Socket: what `net.Socket` does, over a pathname or abstract name. Never constructed itself. */
-import { AsyncResource } from 'node:async_hooks';
 import type net from 'node:net';
 import { Duplex } from 'node:stream';
 import { STREAM } from '../binding';
@@ -15,7 +14,7 @@ import type { PeerCredentials } from '../credentials/peer';
 import { engine, startEngine } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
 import { connectAsNet, connectNowhere } from '../net-twin';
-import { DESTROYED_WRITES_FAIL, UNCONNECTED_SOCKETS_FINISH } from '../net-version';
+import { UNCONNECTED_SOCKETS_FINISH } from '../net-version';
 import type { ServerMethods } from '../server/methods';
 import {
   Connection,
@@ -26,13 +25,14 @@ import {
   type Piece,
   type StreamUser,
 } from './connection';
-import { lengthOf, STRING_ENCODINGS } from './encodings';
+import { lengthOf } from './encodings';
 import { IdleTimer } from './idle-timer';
 import type { SocketOptions } from './options';
 import { receiveDescriptors } from './passing';
 import { forgetRecorded, recordWhile } from './recorded';
 import type { UserBuffer } from './user-buffer';
 import { writeAfterEnd } from './write-after-end';
+import { lengthToWrite, writeOut, writeShort, writeThrough } from './writing';
 
 export const kConnection = Symbol('connection');
 export const kIdle = Symbol('idle timer');
@@ -52,7 +52,6 @@ export const kAttach = Symbol('attach');
 const kOpen = Symbol('open');
 const kElsewhere = Symbol('elsewhere');
 const kReadOn = Symbol('read on');
-const kWriteShort = Symbol('write short');
 const kAddress = Symbol('address');
 
 export class SocketMethods extends Duplex implements StreamUser {
@@ -60,7 +59,11 @@ export class SocketMethods extends Duplex implements StreamUser {
   declare _undestroy: () => void;
   /** Read by several libraries as well; these fields are as old as streams. */
   declare readonly _readableState: { dataEmitted: boolean; readonly reading: boolean };
-  declare readonly _writableState: { readonly defaultEncoding: BufferEncoding };
+  declare readonly _writableState: {
+    readonly defaultEncoding: BufferEncoding;
+    readonly length: number;
+    needDrain: boolean;
+  };
   declare connecting: boolean;
   declare timeout?: number;
   declare server: ServerMethods | null;
@@ -285,40 +288,15 @@ export class SocketMethods extends Duplex implements StreamUser {
     encoding?: BufferEncoding | null | ((error: Error | null | undefined) => void),
     callback?: (error: Error | null | undefined) => void,
   ): boolean {
-    if (callback === undefined && typeof encoding !== 'function') {
-      if (this[kWriteShort](chunk, encoding)) return true;
-    }
-    return Duplex.prototype.write.call(this, chunk, encoding as BufferEncoding, callback);
-  }
-
-  /**
-   * The short way: nobody waits for this write and the stream holds nothing back, so all that Writable would do is
-   * pass it on and forget it.
-   */
-  private [kWriteShort](chunk: unknown, encoding: BufferEncoding | null | undefined): boolean {
     const connection = this[kConnection];
-    if (
-      connection === null ||
-      this.connecting ||
-      this.writableLength !== 0 ||
-      this.writableCorked !== 0 ||
-      this.writableEnded ||
-      this._write !== ownWrite
-    ) {
-      return false;
+    if (typeof encoding === 'function') {
+      return writeThrough(this, connection, chunk, undefined, encoding);
     }
-    let written: boolean;
-    if (chunk instanceof Uint8Array) {
-      written = connection.writeShort(chunk, 'latin1');
-    } else if (typeof chunk === 'string' && chunk !== '') {
-      const known = encoding ?? this._writableState.defaultEncoding;
-      if (!STRING_ENCODINGS.has(known)) return false;
-      written = connection.writeShort(chunk, known);
-    } else {
-      return false;
+    if (typeof callback === 'function') {
+      return writeThrough(this, connection, chunk, encoding, callback);
     }
-    if (written) this._unrefTimer();
-    return written;
+    if (this._write === ownWrite && writeShort(this, connection, chunk, encoding)) return true;
+    return writeThrough(this, connection, chunk, encoding);
   }
 
   // `net.Socket` has one of its own, which libraries look for and patch.
@@ -363,7 +341,6 @@ export class SocketMethods extends Duplex implements StreamUser {
       this.once('connect', () => {
         this.off('close', onClose);
         this._writeGeneric(many, data, encoding, callback);
-        this[kConnection]?.settleNow();
       });
       this.once('close', onClose);
       return;
@@ -375,26 +352,11 @@ export class SocketMethods extends Duplex implements StreamUser {
       callback(codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed'));
       return;
     }
-    if (encoding === 'buffer' && typeof data === 'string') {
-      throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'Second argument must be a buffer');
-    }
-    this._unrefTimer();
-    // Whoever waits for a write is told in the context in which it was made.
-    const context = new AsyncResource('AFUNIXWRITE');
-    const done = (status: number): void => {
-      let error: Error | null = null;
-      if (status === 0 && !this.destroyed) this._unrefTimer();
-      if (status !== 0 && (DESTROYED_WRITES_FAIL || !this.destroyed)) {
-        error = errnoException(status, 'write');
-      }
-      context.runInAsyncScope(callback, undefined, error);
-    };
-    if (many) connection.writeMany(data as readonly Piece[], done);
-    else connection.write(data as string | Uint8Array, encoding as BufferEncoding, done);
+    writeOut(this, connection, data, encoding, callback);
   }
 
   [onWriteError](status: number): void {
-    this.destroy(errnoException(status, 'write'));
+    this.destroy(this[kConnection]?.tellers.failure ?? errnoException(status, 'write'));
   }
 
   override _final(callback: (error?: Error | null) => void): void {
@@ -427,6 +389,7 @@ export class SocketMethods extends Duplex implements StreamUser {
     } else {
       this[kBytesRead] = connection.bytesRead;
       this[kBytesWritten] = connection.bytesWritten;
+      connection.destroyed = hadError ? error : null;
       connection.close(() => this.emit('close', hadError));
       this[kConnection] = null;
       this[kGone] = connection;
@@ -572,6 +535,14 @@ export class SocketMethods extends Duplex implements StreamUser {
 }
 
 const ownWrite = SocketMethods.prototype._write;
+
+// Duplex has it as an accessor, and TypeScript as a property.
+Object.defineProperty(SocketMethods.prototype, 'writableLength', {
+  get(this: SocketMethods): number | undefined {
+    return lengthToWrite(this, this[kConnection]);
+  },
+  configurable: true,
+});
 
 function emitClose(socket: SocketMethods): void {
   socket.emit('close');

@@ -16,6 +16,7 @@ interface WayContext {
 interface Way {
   readonly size?: number;
   readonly code?: number;
+  readonly signal?: NodeJS.Signals;
   /** How many times the bytes have to arrive. */
   readonly times?: number;
   /** Called inside 'connect'; writes and ends the process. Must use nothing else from its file. */
@@ -37,6 +38,29 @@ const ways: Readonly<Record<string, Way>> = {
   },
   'a write with a callback that ends the process': {
     last: ({ client, bytes }) => void client.write(bytes, () => process.exit(0)),
+  },
+  'a write with a callback that kills the process': {
+    signal: 'SIGKILL',
+    last: ({ client, bytes }) =>
+      void client.write(bytes, () => process.kill(process.pid, 'SIGKILL')),
+  },
+  'writes, of which the callback of the first aborts the process': {
+    signal: 'SIGABRT',
+    times: 2,
+    last: ({ client, bytes }) => {
+      client.write(bytes, () => process.abort());
+      client.write(bytes);
+    },
+  },
+  'corked writes with a callback that kills the process': {
+    signal: 'SIGKILL',
+    times: 2,
+    last: ({ client, bytes }) => {
+      client.cork();
+      client.write(bytes);
+      client.write(bytes, () => process.kill(process.pid, 'SIGKILL'));
+      client.uncork();
+    },
   },
   'fifty writes, then process.exit()': {
     times: 50,
@@ -132,7 +156,7 @@ const ways: Readonly<Record<string, Way>> = {
 async function arrives(
   t: TestContext,
   specifier: string,
-  { last, size = 999, code = 0, times = 1 }: Way,
+  { last, size = 999, signal, code = 0, times = 1 }: Way,
 ) {
   const address = freshPath(t);
   const peers: Socket[] = [];
@@ -158,7 +182,7 @@ async function arrives(
   await closed;
   assert.deepEqual(
     { code: ending.code, signal: ending.signal },
-    { code, signal: null },
+    signal === undefined ? { code, signal: null } : { code: null, signal },
     ending.stderr,
   );
   const bytes = Buffer.alloc(size, 'All of this has to arrive. ');

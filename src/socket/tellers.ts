@@ -1,0 +1,138 @@
+/**
+ * Whom to tell that the kernel has what they wrote.
+ *
+ * As with `net`, the stream is done with a short write when write() returns, and tells on the next tick. But its bytes lie in the send
+ * area then, and the kernel gets them with all that is written meanwhile. So what a user has the stream call is a `Teller`'s: it
+ * hands over what the kernel has not got by then, and waits if the kernel can't take it, or says why it won't.
+ */
+import { AsyncResource } from 'node:async_hooks';
+import { flush } from '../engine/engine';
+import { codedError, errnoException } from '../errors';
+import { DESTROYED_WRITES_FAIL } from '../net-version';
+
+/** Its socket was destroyed. */
+export const ECANCELED = -125;
+
+export type UserCallback = (error: Error | null | undefined) => void;
+
+/** What the tellers of a connection have to know about it. */
+export interface Writing {
+  readonly copied: number;
+  readonly unflushed: number;
+  readonly untaken: number;
+}
+
+/** A write that its stream is done with, and the kernel not. */
+interface Waiting {
+  readonly callback: UserCallback;
+  /** The context of the write. */
+  readonly context: AsyncResource;
+}
+
+/** What a stream calls instead of `callback`; one for all writes that have the same, because the stream calls those in one tick. */
+class Teller {
+  readonly tell: UserCallback = (error) => this.told(error);
+  /** Where its writes end among what is copied, in order. */
+  private ends: number[] = [];
+  private next = 0;
+
+  constructor(
+    readonly tellers: Tellers,
+    readonly callback: UserCallback,
+  ) {}
+
+  /** One write more, which ends there; Infinity if the stream has it still. */
+  wrote(end: number): void {
+    this.ends.push(end);
+  }
+
+  private told(error: Error | null | undefined): void {
+    const end = this.ends[this.next++];
+    if (this.next === this.ends.length) {
+      this.ends = [];
+      this.next = 0;
+      this.tellers.forget(this);
+    }
+    if (error) this.callback(error);
+    else this.tellers.whenTaken(end, this.callback);
+  }
+}
+
+export class Tellers {
+  /** Why the kernel did not take what it did not take: what the first is told that waited for it. */
+  failure: Error | null = null;
+  /** What the others are told. */
+  private furtherFailure: Error | null = null;
+  private refused = false;
+  private last: Teller | null = null;
+  private waiting: Waiting[] = [];
+
+  constructor(private readonly writing: Writing) {}
+
+  /** The one to give to the stream instead of `callback`; say `wrote` when it has it. */
+  for(callback: UserCallback): Teller {
+    if (this.last?.callback !== callback) this.last = new Teller(this, callback);
+    return this.last;
+  }
+
+  forget(teller: Teller): void {
+    if (this.last === teller) this.last = null;
+  }
+
+  whenTaken(end: number, callback: UserCallback): void {
+    if (!this.isTaken(end) && this.writing.unflushed > 0) flush();
+    if (this.isTaken(end)) callback(null);
+    else if (this.refused) callback(this.nextFailure());
+    else this.waiting.push({ callback, context: new AsyncResource('AFUNIXWRITE') });
+  }
+
+  private isTaken(end: number): boolean {
+    const { copied, unflushed, untaken } = this.writing;
+    return Math.min(end, copied) <= copied - unflushed - untaken;
+  }
+
+  /** What has not been taken never will be. */
+  refuse(status: number): void {
+    if (this.refused) return;
+    this.refused = true;
+    this.failure = this.furtherFailure = errnoException(status, 'write');
+  }
+
+  /** The same, because the socket was destroyed: for `net` one write is under way then, and the others are in its stream. */
+  cancel(error: Error | null): void {
+    if (this.refused) return;
+    this.refused = true;
+    const cancelled = errnoException(ECANCELED, 'write');
+    const destroyed = 'Cannot call write after a stream was destroyed';
+    this.failure = DESTROYED_WRITES_FAIL ? cancelled : null;
+    this.furtherFailure =
+      error ?? this.failure ?? codedError(Error, 'ERR_STREAM_DESTROYED', destroyed);
+  }
+
+  /** What the next one is told whose write was not taken. */
+  nextFailure(): Error | null {
+    const { failure } = this;
+    this.failure = this.furtherFailure;
+    return failure;
+  }
+
+  /** Tells who waited, and goes on with `then`. Who throws keeps nobody else from it. */
+  tellWaiting(then: () => void): void {
+    const { waiting } = this;
+    this.waiting = [];
+    for (let i = 0; i < waiting.length; ++i) {
+      const { callback, context } = waiting[i];
+      let returned = false;
+      try {
+        context.runInAsyncScope(callback, undefined, this.refused ? this.nextFailure() : null);
+        returned = true;
+      } finally {
+        if (!returned) {
+          this.waiting = [...waiting.slice(i + 1), ...this.waiting];
+          process.nextTick(() => this.tellWaiting(then));
+        }
+      }
+    }
+    then();
+  }
+}
