@@ -13,6 +13,7 @@ import { connect } from './net';
 import { listenBehind } from './server/behind';
 import { takeConnections } from './server/cluster-worker';
 import { rulesOf } from './server/gate-options';
+import { taken } from './server/taken';
 import type { ServerListenOptions, ServerOptions } from './server/options';
 import type { SocketConnectOptions, SocketOptions } from './socket/options';
 
@@ -109,7 +110,7 @@ export type Connector = (
  * `http:`: others fail with ERR_INVALID_PROTOCOL.
  */
 export function connector(where: string | (SocketConnectOptions & SocketOptions)): Connector {
-  const options = targetOf<SocketConnectOptions & SocketOptions>(where);
+  const options = taken(targetOf<SocketConnectOptions & SocketOptions>(where));
   return ({ protocol }, callback) => {
     if (protocol !== 'http:') {
       const message = `Protocol "${protocol}" not supported. Expected "http:"`;

@@ -26,6 +26,7 @@ import {
 } from './methods';
 import type { ServerOptions } from './options';
 import { whenSent } from './sending';
+import { taken } from './taken';
 
 /** The fields of `net.Server` that concern its listener, and the handle. */
 export interface Face extends net.Server {
@@ -70,7 +71,7 @@ export class ServerBehind extends ServerMethods {
     options: ServerOptions,
   ) {
     super();
-    initializeServer(this, options);
+    initializeServer(this, taken(options));
     for (const name of SHARED) {
       Object.defineProperty(this, name, {
         get: () => face[name],

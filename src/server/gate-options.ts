@@ -46,7 +46,8 @@ export function rulesOf(made: GateOptions, listening: Record<string, unknown>): 
       : checkInteger(`options.${name}`, value, least, LARGEST_INT);
   };
   // A null is somebody's policy that got lost; nothing at all does not take the server's own away.
-  const policy = listening['authorize'] === undefined ? made.authorize : listening['authorize'];
+  const own = listening['authorize'];
+  const policy = own === undefined ? made.authorize : own;
   const authorize = policy === undefined ? undefined : checkAuthorize('options.authorize', policy);
   const maxConnectionsPerUid = number('maxConnectionsPerUid', 0);
   const maxUnauthorized = number('maxUnauthorized', 1) ?? DEFAULT_MAX_UNAUTHORIZED;

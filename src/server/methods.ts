@@ -35,6 +35,7 @@ import { countRefusal } from './refusal';
 import type { ServerOptions } from './options';
 import { withOwner } from './owner';
 import { passingOf } from './passing';
+import { taken } from './taken';
 import { openAtPlace, placeOf, refuseOptions, type AskedPlace, type Place } from './place';
 
 export const kListener = Symbol('listener');
@@ -110,7 +111,8 @@ export class ServerMethods extends EventEmitter {
     // Behind another server, what is given has been read, or is for `net` to read.
     const isBehind = this[kFace] !== (this as unknown);
     const args = isBehind ? given : withAddress(given);
-    const { options, callback } = normalizeArguments(args);
+    const { options: told, callback } = normalizeArguments(args);
+    const options = taken(told);
     if (this[kListener] !== null) {
       const error = codedError(
         Error,
@@ -132,7 +134,7 @@ export class ServerMethods extends EventEmitter {
     }
     this[kPlace] = place;
     this[kRules] = rules;
-    listenTrace?.asyncStart.publish({ server: this[kFace], options });
+    listenTrace?.asyncStart.publish({ server: this[kFace], options: told });
     const { fd, path } = options as { fd?: number; path: string };
     const byDescriptor = typeof fd === 'number' && fd >= 0;
     if (!byDescriptor && isAbstract(path) && (options['readableAll'] || options['writableAll'])) {

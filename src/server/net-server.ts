@@ -6,6 +6,7 @@ import { missingBecause } from '../binding';
 import { rulesOf, type GateOptions } from './gate-options';
 import { refuseOptions } from './place';
 import type { ServerConstructor } from './server';
+import { taken } from './taken';
 
 /** What servers were made with. */
 const made = new WeakMap<object, GateOptions>();
@@ -14,7 +15,7 @@ const { prototype } = net.Server;
 const listen = prototype.listen as (...args: unknown[]) => unknown;
 
 function remember<T extends object>(server: T, [options]: unknown[]): T {
-  if (typeof options === 'object' && options !== null) made.set(server, options);
+  if (typeof options === 'object' && options !== null) made.set(server, taken(options));
   return server;
 }
 
@@ -32,7 +33,7 @@ construct.prototype = Object.create(prototype, {
   listen: {
     value(this: net.Server, ...given: unknown[]): unknown {
       const args = withAddress(given);
-      const { options } = normalizeArguments(args);
+      const options = taken(normalizeArguments(args).options);
       const rules = rulesOf(made.get(this) ?? {}, options);
       refuseOptions({ ...options, ...rules?.asked }, `needs the addon: ${missingBecause ?? ''}`);
       return Reflect.apply(listen, this, args);
