@@ -62,6 +62,7 @@ export type {
   AuthorizationContext,
   Authorize,
   AuthorizeAnswer,
+  AuthorizeDecision,
   AuthorizeFunction,
 } from './credentials/policy';
 export type { PeerCredentialsSource } from './credentials/snapshot';

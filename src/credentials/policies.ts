@@ -183,10 +183,11 @@ export function allOf(...policies: Authorize[]): Policy {
 /** Whoever is known not to be admitted by this one. Of whom that cannot be known is not admitted by either. */
 export function not(policy: Authorize): Policy {
   const one = checkAuthorize('policy', policy);
-  const description = `not(${describe(one)})`;
+  const described = describe(one);
+  const description = `not(${described})`;
   const opposite = (verdict: Verdict): Verdict => {
     if (verdict.admitted === null) return verdict;
-    return verdict.admitted ? no(`${describe(one)} is what it must not be`) : YES;
+    return verdict.admitted ? no(`${described} is what it must not be`) : YES;
   };
   return new Policy(description, (peer, context) => {
     const verdict = judge(one, peer, context);

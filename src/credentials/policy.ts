@@ -28,8 +28,18 @@ export class Question implements AuthorizationContext {
   }
 }
 
-/** `true` admits. Everything else refuses; a string is the reason. */
-export type AuthorizeAnswer = boolean | string;
+/** An answer with a reason for `'refused'`. */
+export interface AuthorizeDecision {
+  /** `'unknown'`: neither this nor its opposite can be said. */
+  readonly admitted: boolean | 'unknown';
+  readonly reason?: string;
+}
+
+/**
+ * `true` admits, `false` refuses, and each is the opposite of the other. Everything else is not known, which refuses and whose opposite refuses, too:
+ * `'unknown'`, any other string, which is then the reason, and whatever is no answer.
+ */
+export type AuthorizeAnswer = boolean | AuthorizeDecision | (string & {});
 
 export type AuthorizeFunction = (
   peer: PeerCredentials,
@@ -81,11 +91,10 @@ export function checkAuthorize(name: string, value: unknown): Authorize {
 }
 
 export function describe(authorize: Authorize): string {
-  return authorize instanceof Policy
-    ? authorize.description
-    : authorize.name === ''
-      ? 'a function'
-      : `${authorize.name}()`;
+  if (authorize instanceof Policy) return authorize.description;
+  // A class may have another idea of its name.
+  const name: unknown = Object.getOwnPropertyDescriptor(authorize, 'name')?.value;
+  return typeof name === 'string' && name !== '' ? `${name}()` : 'a function';
 }
 
 /** Never throws, and its promise is never rejected. */
@@ -100,8 +109,9 @@ export function judge(
       return verdict instanceof Promise ? verdict.catch(failed) : verdict;
     }
     const answer = authorize(peer, context) as unknown;
-    if (isThenable(answer)) return Promise.resolve(answer).then(verdictOf, failed);
-    return verdictOf(answer);
+    if (!isThenable(answer)) return verdictOf(answer);
+    // A promise of ours, whatever methods theirs has.
+    return new Promise((resolve) => resolve(answer)).then(verdictOf).catch(failed);
   } catch (error) {
     return failed(error);
   }
@@ -117,12 +127,32 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 function verdictOf(answer: unknown): Verdict {
   if (answer === true) return YES;
-  if (answer === false) return no('the authorizing function refused');
-  if (typeof answer === 'string') return no(answer);
+  if (answer === false) return no(REFUSED);
+  if (answer === 'unknown') return unknown('the authorizing function does not know');
+  // A reason is not an answer: it may say that the data base is down.
+  if (typeof answer === 'string') return unknown(answer);
+  if (typeof answer === 'object' && answer !== null && 'admitted' in answer) {
+    const { admitted, reason } = answer as Partial<Record<keyof AuthorizeDecision, unknown>>;
+    const words = typeof reason === 'string' ? reason : undefined;
+    if (admitted === true) return YES;
+    if (admitted === false) return no(words ?? REFUSED);
+    return unknown(words ?? 'the authorizing function does not know');
+  }
   return unknown(`the authorizing function returned ${typeof answer}, which is not true`);
 }
 
+const REFUSED = 'the authorizing function refused';
+
 function failed(error: unknown): Verdict {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return unknown(`the authorization failed: ${message}`, error ?? new Error(message));
+}
+
+/** Of whatever was thrown; to look at it may be to run more of the code that threw it. */
+export function messageOf(error: unknown): string {
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return 'it threw something that has no words';
+  }
 }

@@ -5,7 +5,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { HandleSource, type PeerConnection } from '../credentials/connection';
 import { PeerCredentials } from '../credentials/peer';
-import { judge, Question } from '../credentials/policy';
+import { judge, messageOf, Question } from '../credentials/policy';
 import type { Verdict } from '../credentials/verdict';
 import { peers, submit } from '../engine/engine';
 import { Ask, PEER } from '../engine/records';
@@ -86,7 +86,13 @@ export class Gate {
       peers[at + PEER.gid],
       source,
     );
-    const limit = this.#limit(peer.uid);
+    let limit: Refusal | null;
+    try {
+      limit = this.#limit(peer.uid);
+    } catch (error) {
+      // `maxConnections` is the user's property, and may be a getter.
+      limit = new Refusal('error', `the limits cannot be read: ${messageOf(error)}`, error);
+    }
     if (limit !== null) {
       this.#refuse(handle, peer, source, limit);
       return;

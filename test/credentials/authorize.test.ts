@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, test } from 'node:test';
-import net, { stats, type Socket } from 'afunix';
+import { statSync } from 'node:fs';
+import net, { type Server, type ServerOptions, stats, type Socket } from 'afunix';
+import seqpacket from 'afunix/seqpacket';
 import {
   allOf,
   anyOf,
@@ -149,6 +151,131 @@ for (const kind of kinds) {
         assert.equal(refusal.cause, error);
         assert.match(refusal.message, /the directory is down/);
       }
+    });
+
+    test('an error that cannot even be looked at refuses as well, and leaves nothing behind', async (t) => {
+      const revoked = Proxy.revocable({}, {});
+      revoked.revoke();
+      const speechless = new Error();
+      Object.defineProperty(speechless, 'message', {
+        get() {
+          throw new Error('no message');
+        },
+      });
+      const foreign = Object.assign(Promise.resolve(true), { then: () => undefined });
+      const thrown: unknown[] = [Object.create(null), revoked.proxy, speechless, Symbol('s'), 1n];
+      const policies = thrown.flatMap((what): Authorize[] => {
+        const fail = (): boolean => {
+          throw what;
+        };
+        const failLate = async (): Promise<boolean> => Promise.resolve().then(fail);
+        return [fail, failLate, not(fail), not(failLate)];
+      });
+      policies.push(() => foreign);
+      for (const authorize of policies) {
+        const limits = { authorizeTimeout: 50, maxConnectionsPerUid: 1, maxUnauthorized: 1 };
+        const guarded = await serve(t, kind, { authorize, ...limits });
+        for (const _ of ['once', 'and again: the place is free']) {
+          const told = guarded.refusal();
+          await gone(connect(t, kind, guarded.path));
+          assert.match((await told).refusal.code, /^(error|timeout)$/);
+        }
+        assert.deepEqual(guarded.sockets, []);
+      }
+    });
+
+    test('a limit that throws when it is read refuses', async (t) => {
+      const guarded = await serve(t, kind, { authorize: sameUser() });
+      const failure = new Error('in a getter');
+      Object.defineProperty(guarded.server, 'maxConnections', {
+        get() {
+          throw failure;
+        },
+      });
+      const told = guarded.refusal();
+      await gone(connect(t, kind, guarded.path));
+      assert.equal((await told).refusal.cause, failure);
+    });
+
+    test('a reason is not an answer: whoever is turned away with one is not what not() looks for', async (t) => {
+      const admitting: Authorize[] = [
+        not(() => false),
+        not(() => ({ admitted: false, reason: 'not on Sundays' })),
+        () => ({ admitted: true }),
+        anyOf(
+          () => 'unknown',
+          () => Promise.resolve({ admitted: true }),
+        ),
+      ];
+      const refusing: [Authorize, RegExp][] = [
+        [not(() => 'database down'), /^database down$/],
+        [not(() => 'unknown'), /does not know/],
+        [not(() => ({ admitted: 'unknown', reason: 'no network' })), /^no network$/],
+        [not(() => Promise.resolve('no')), /^no$/],
+        [not(() => ({}) as boolean), /returned object/],
+        [not(() => null as never), /which is not true/],
+        [not(() => ({ admitted: true })), /must not be/],
+        [() => ({ admitted: false, reason: 'not on Sundays' }), /^not on Sundays$/],
+        [() => ({ admitted: 'yes' }) as never, /does not know/],
+        [
+          allOf(
+            () => true,
+            not(() => 'no'),
+          ),
+          /^no$/,
+        ],
+      ];
+      for (const authorize of admitting) {
+        const guarded = await serve(t, kind, { authorize });
+        const connected = guarded.connection();
+        connect(t, kind, guarded.path);
+        await connected;
+      }
+      for (const [authorize, reason] of refusing) {
+        const guarded = await serve(t, kind, { authorize });
+        const told = guarded.refusal();
+        await gone(connect(t, kind, guarded.path));
+        assert.match((await told).refusal.message, reason);
+        assert.deepEqual(guarded.sockets, []);
+      }
+    });
+
+    test('what is done to the options afterwards neither changes nor removes the guard', async (t) => {
+      const strict = uid(somebodyElse);
+      const inherited: ServerOptions = { authorize: strict };
+      const readings: Authorize[] = [strict, sameUser()];
+      const getter = Object.defineProperty({}, 'authorize', { get: () => readings.shift() });
+      const changes: [ServerOptions, (options: ServerOptions) => unknown][] = [
+        [{ authorize: strict }, (options) => delete options.authorize],
+        [{ authorize: strict }, (options) => (options.authorize = sameUser())],
+        [Object.create(inherited) as ServerOptions, () => delete inherited.authorize],
+        [getter, () => undefined],
+      ];
+      for (const [options, change] of changes) {
+        const server =
+          kind === 'stream'
+            ? net.createServer(options)
+            : (seqpacket.createServer(options) as unknown as Server);
+        change(options);
+        const path = freshPath(t);
+        server.listen({ path });
+        await happens(server, 'listening');
+        change(options);
+        server.on('connection', () => assert.fail('admitted'));
+        const refused = happens(server, 'refused');
+        await Promise.all([refused, gone(connect(t, kind, path))]);
+        server.close();
+      }
+    });
+
+    test('options of listen() that are inherited protect as well', async (t) => {
+      const path = freshPath(t);
+      const server = kind === 'stream' ? net.createServer() : seqpacket.createServer();
+      server.listen(Object.create({ path, mode: 0o620, authorize: uid(somebodyElse) }) as object);
+      await happens(server, 'listening');
+      t.after(() => server.close());
+      assert.equal(statSync(path).mode & 0o777, 0o620);
+      await Promise.all([happens(server, 'refused'), gone(connect(t, kind, path))]);
     });
 
     test('what takes too long is refused, and is told so', async (t) => {
