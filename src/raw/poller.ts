@@ -1,5 +1,4 @@
 /** Readiness of raw sockets on this thread's event loop: who waits for what, and who holds the process. */
-import type { Descriptor } from '../descriptor';
 import { errnoException } from '../errors';
 import { constants } from './constants';
 import { requireAddon } from '../checks';
@@ -41,15 +40,20 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
+/** A descriptor, or somebody else's number for as long as it is open. */
+interface Pollable {
+  readonly fd: number;
+}
+
 /** What one descriptor is waited for. */
 export class Readiness {
-  readonly #descriptor: Descriptor;
+  readonly #descriptor: Pollable;
   /** Since its first wait it is in the set, until it is forgotten. */
   #tag = -1;
   #waiters: Waiter[] = [];
   #referenced = true;
 
-  constructor(descriptor: Descriptor) {
+  constructor(descriptor: Pollable) {
     this.#descriptor = descriptor;
   }
 

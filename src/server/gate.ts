@@ -10,9 +10,11 @@ import type { Verdict } from '../credentials/verdict';
 import { peers, submit } from '../engine/engine';
 import { Ask, PEER } from '../engine/records';
 import { threeQuarters, type Rules } from './gate-options';
+import type * as HangUp from './hang-up';
 import { Refusal, type RefusalCode } from './refusal';
 
 const CLOSED = 'the server was closed';
+const GONE = 'the client has gone';
 
 /** The server, as its gate sees it. */
 export interface GateUser {
@@ -31,6 +33,8 @@ class Pending extends Question {
   /** Where its connection shall be made: in the context of nobody, as if there had been no wait. */
   origin: AsyncResource | null = null;
   timer: NodeJS.Timeout | null = null;
+  /** Ends the watch whether the other end is still there. */
+  unwatch: (() => void) | null = null;
 
   constructor(
     readonly handle: number,
@@ -42,6 +46,7 @@ class Pending extends Question {
 
   settle(): void {
     if (this.timer !== null) clearTimeout(this.timer);
+    this.unwatch?.();
   }
 }
 
@@ -67,6 +72,8 @@ export class Tally {
 export class Gate {
   readonly #pending = new Set<Pending>();
   readonly #waiting = new Tally();
+  /** Of the pending, those who have gone and left something to read: whoever is there comes before them. */
+  readonly #departed = new Set<Pending>();
   #whenIdle: (() => void) | null = null;
   #closed = false;
 
@@ -89,6 +96,7 @@ export class Gate {
     let limit: Refusal | null;
     try {
       limit = this.#limit(peer.uid);
+      if (limit !== null && this.#makeRoom(peer.uid, limit)) limit = this.#limit(peer.uid);
     } catch (error) {
       // `maxConnections` is the user's property, and may be a getter.
       limit = new Refusal('error', `the limits cannot be read: ${messageOf(error)}`, error);
@@ -133,6 +141,29 @@ export class Gate {
     return null;
   }
 
+  /** Refuses one who has gone, if that is what takes the place of one who comes. */
+  #makeRoom(uid: number, { code }: Refusal): boolean {
+    const full = this.#pending.size >= this.rules.maxUnauthorized;
+    for (const pending of this.#departed) {
+      if (!full && code !== 'maxConnections' && pending.peer.uid !== uid) continue;
+      this.#forget(pending);
+      pending.abort();
+      const { handle, peer, source } = pending;
+      // In a tick of its own: what listeners throw is no affair of whoever comes.
+      process.nextTick(() => this.#refuse(handle, peer, source, new Refusal('gone', GONE)));
+      return true;
+    }
+    return false;
+  }
+
+  /** Nobody is at the other end any more. */
+  #departs(pending: Pending, words: boolean): void {
+    if (!this.#pending.has(pending)) return;
+    // What it sent is still to be served, if the answer is yes.
+    if (words) this.#departed.add(pending);
+    else this.#giveUp(pending, 'gone', GONE);
+  }
+
   #wait(pending: Pending, verdict: Promise<Verdict>): void {
     const { uid } = pending.peer;
     pending.origin = new AsyncResource('AFUNIXPENDING');
@@ -144,6 +175,11 @@ export class Gate {
       this.#giveUp(pending, 'timeout', message);
     }, authorizeTimeout);
     pending.timer.unref();
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    const { watchForHangUp } = require('./hang-up') as typeof HangUp;
+    pending.unwatch = watchForHangUp(pending.source.descriptor(), (words) => {
+      process.nextTick(() => this.#departs(pending, words));
+    });
     // In a tick of its own: what listeners throw is their affair, and not a rejection of this promise.
     void verdict.then((decided) => {
       process.nextTick(() => {
@@ -155,6 +191,7 @@ export class Gate {
   /** Whether it was still waiting. */
   #forget(pending: Pending): boolean {
     if (!this.#pending.delete(pending)) return false;
+    this.#departed.delete(pending);
     this.#waiting.remove(pending.peer.uid);
     pending.settle();
     if (this.#pending.size === 0 && this.#whenIdle !== null) process.nextTick(this.#whenIdle);

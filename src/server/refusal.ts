@@ -5,13 +5,14 @@ export type RefusalCode =
   | 'error'
   | 'timeout'
   | 'closed'
+  | 'gone'
   | 'maxConnections'
   | 'maxConnectionsPerUid'
   | 'maxUnauthorized';
 
 export class Refusal {
   constructor(
-    /** Who or what refused: the policy, an error in it, its time, the server's end, or a limit by its name. */
+    /** Who or what refused: the policy, an error in it, its time, the server's end or the client's, or a limit by its name. */
     readonly code: RefusalCode,
     readonly message: string,
     /** What was thrown, if anything was. */

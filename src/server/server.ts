@@ -42,7 +42,9 @@ function construct(this: unknown, first?: unknown, second?: unknown): unknown {
     return new Server(first as ServerOptions, second as ConnectionListener);
   }
   checkArguments(first, second);
-  const options = taken((typeof first === 'object' && first !== null ? first : {}) as ServerOptions);
+  const options = taken(
+    (typeof first === 'object' && first !== null ? first : {}) as ServerOptions,
+  );
   if (options.busyPoll !== undefined) checkBusyPoll('options.busyPoll', options.busyPoll);
   checkDescriptorLimits(options);
   checkPassing(options);

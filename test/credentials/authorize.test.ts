@@ -11,9 +11,12 @@ import {
   type Authorize,
   not,
   type PeerCredentials,
+  type Refusal,
   sameUser,
   uid,
 } from 'afunix/credentials';
+import { setTimeout as delay } from 'node:timers/promises';
+import { grown, takeCensus } from '../helpers/descriptors';
 import { freshPath } from '../helpers/socket-paths';
 import { happens } from '../helpers/sockets';
 import { connect, gone, kinds, serve } from './support';
@@ -321,6 +324,64 @@ for (const kind of kinds) {
       const connected = guarded.connection();
       asked.answer(true);
       assert.equal(await everything(await connected), 'and goodbye');
+    });
+
+    test('who has gone meanwhile without a word gives up the place, and the question is taken back', async (t) => {
+      const asked: AbortSignal[] = [];
+      const authorize: Authorize = (_, { signal }) => {
+        asked.push(signal);
+        return new Promise<boolean>(() => undefined);
+      };
+      const guarded = await serve(t, kind, { authorize, maxUnauthorized: 8 });
+      let before = takeCensus();
+      for (let round = 0; round < 4; round += 1) {
+        // What the first round opens is kept.
+        if (round === 1) before = takeCensus();
+        const codes: string[] = [];
+        const all = new Promise<void>((resolve) => {
+          guarded.server.on('refused', (_: unknown, { code }: Refusal) => {
+            codes.push(code);
+            if (codes.length === 6) resolve();
+          });
+        });
+        for (let i = 0; i < 6; i += 1) {
+          const client = connect(t, kind, guarded.path);
+          await happens(client, 'connect');
+          client.destroy();
+        }
+        await all;
+        guarded.server.removeAllListeners('refused');
+        assert.deepEqual(codes, Array<string>(6).fill('gone'));
+      }
+      assert.equal(asked.length, 24);
+      assert.ok(asked.every((signal) => signal.aborted));
+      while (Object.keys(grown(before, takeCensus())).length > 0) await delay(5);
+    });
+
+    test('who has sent something and gone keeps the place until somebody who is there needs it', async (t) => {
+      const answers: ((answer: boolean) => void)[] = [];
+      const authorize: Authorize = () => new Promise<boolean>((resolve) => answers.push(resolve));
+      const guarded = await serve(t, kind, { authorize, maxUnauthorized: 4 });
+      for (let i = 0; i < 3; i += 1) {
+        const client = connect(t, kind, guarded.path);
+        await happens(client, 'connect');
+        send(client, `word ${i}`);
+        client.destroy();
+        await gone(client);
+      }
+      while (answers.length < 3) await delay(1);
+      // The server has its turn to notice.
+      await delay(20);
+      const refused = guarded.refusal();
+      const there = connect(t, kind, guarded.path);
+      assert.equal((await refused).refusal.code, 'gone');
+      while (answers.length < 4) await delay(1);
+      for (const answer of answers) answer(true);
+      while (guarded.sockets.length < 3) await guarded.connection();
+      const words: string[] = [];
+      for (const socket of guarded.sockets.slice(0, 2)) words.push(await everything(socket));
+      assert.deepEqual(words, ['word 1', 'word 2']);
+      assert.equal(there.destroyed, false);
     });
 
     test('a server that is closed meanwhile refuses whoever waits', async (t) => {
