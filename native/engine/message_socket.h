@@ -29,6 +29,9 @@ struct MessageSocket final : Connection {
   // What an io_uring brought and nobody was told yet, in order (io_uring).
   std::vector<posix::uring::Answer> received;
 
+  // What sending failed with: nothing behind a failure is sent.
+  int send_error = 0;
+
   // E2BIG or EMFILE: a message in the batch under way had more descriptors than are taken.
   int too_many_descriptors = 0;
 };

@@ -32,6 +32,7 @@ posix::Result<size_t> ReadinessEngine::SendOutgoing(const MessageSocket& socket)
 // What was received before a failure is told before it.
 int32_t ReadinessEngine::FailSending(MessageSocket& socket, int code) {
   socket.outgoing.Discard();
+  socket.send_error = code;
   if (socket.read_error == 0) socket.read_error = code;
   socket.ready = true;
   if (socket.reading) Enqueue(socket);
@@ -39,6 +40,7 @@ int32_t ReadinessEngine::FailSending(MessageSocket& socket, int code) {
 }
 
 int32_t ReadinessEngine::SendRows(MessageSocket& socket, size_t first, size_t count) {
+  if (socket.send_error != 0) return -socket.send_error;
   if (socket.shutdown_wanted) return -EPIPE;
   if (!message_area_.open() || first > kOutgoingRows || count > kOutgoingRows - first) {
     return -EINVAL;
@@ -73,6 +75,7 @@ int32_t ReadinessEngine::SendRows(MessageSocket& socket, size_t first, size_t co
 int32_t ReadinessEngine::SendPayload(MessageSocket& socket, size_t length) {
   // Whatever becomes of the message becomes of what it takes along.
   auto load = std::move(socket.load);
+  if (socket.send_error != 0) return -socket.send_error;
   if (socket.shutdown_wanted) return -EPIPE;
   std::array<iovec, kPartsPerSend> parts;
   const size_t count = memory_.host->Payload(socket.handle, 0, parts);

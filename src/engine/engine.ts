@@ -267,10 +267,13 @@ export function flush(more = false): void {
     if (outcome === PENDING) {
       owner.blocked = true;
     } else if (outcome !== 0 || owner.awaitsWrite) {
-      owner.writeOutcome = outcome;
       if (!owner.settling) {
         owner.settling = true;
+        owner.writeOutcome = outcome;
         settled.push(owner);
+      } else if (owner.writeOutcome === 0) {
+        // What failed first is told, however many flushes there are before it can be.
+        owner.writeOutcome = outcome;
       }
     }
   }

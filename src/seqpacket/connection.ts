@@ -48,7 +48,8 @@ export class MessageConnection extends EngineConnection<MessageUser> {
 
   /** Bytes sent since the kernel last took everything. */
   private held = 0;
-  /** Whoever waits for messages that were flushed, and for those that were not. */
+  /** Whoever waits for messages that the kernel has, for those that it has not taken, and for those that were gathered last. */
+  private taken: Waiting[] = [];
   private waiting: Waiting[] = [];
   private fresh: Waiting[] = [];
   /** What the other end must not have before it is known who it is. */
@@ -59,7 +60,7 @@ export class MessageConnection extends EngineConnection<MessageUser> {
   }
 
   override get awaitsWrite(): boolean {
-    return this.needsDrain || this.fresh.length > 0 || this.waiting.length > 0;
+    return this.needsDrain || this.fresh.length + this.taken.length + this.waiting.length > 0;
   }
 
   override expect(expectation: Expectation | null): this {
@@ -189,27 +190,33 @@ export class MessageConnection extends EngineConnection<MessageUser> {
     this.held = length + (this.blocked ? this.held : this.unflushed);
     this.bytesWritten += length;
     this.messagesWritten += 1;
-    if (this.unflushed === 0 && this.fresh.length > 0) this.becameOld();
+    if (this.unflushed === 0 && this.fresh.length > 0) this.sortFlushed(this.writeOutcome);
     if (waiting !== null) this.fresh.push(waiting);
   }
 
-  private becameOld(): void {
-    this.waiting.push(...this.fresh);
+  /** What was gathered last has been flushed: each message has an outcome of its own, whatever becomes of those behind it. */
+  private sortFlushed(outcome: number): void {
+    const flushed = this.blocked || outcome !== 0 ? this.waiting : this.taken;
+    flushed.push(...this.fresh);
     this.fresh = [];
   }
 
   /** Tells whoever still waits for a message that it is too late. */
   abandon(error: Error): void {
-    this.becameOld();
-    this.waiting.push(...(this.withheld?.drop() ?? []));
-    this.tellWaiting(error);
+    if (this.unflushed === 0) this.sortFlushed(this.writeOutcome);
+    this.waiting.push(...this.fresh, ...(this.withheld?.drop() ?? []));
+    this.fresh = [];
+    this.needsDrain = false;
+    this.tellAll(error);
   }
 
-  private tellWaiting(error: Error | null): void {
-    const told = this.waiting;
+  private tellAll(error: Error | null): void {
+    const { taken, waiting } = this;
+    this.taken = [];
     this.waiting = [];
     // One tick each: what one of them throws is its own affair.
-    for (const { callback, context } of told) process.nextTick(tell, callback, context, error);
+    for (const { callback, context } of taken) process.nextTick(tell, callback, context, null);
+    for (const { callback, context } of waiting) process.nextTick(tell, callback, context, error);
   }
 
   override onMessages(first: number, count: number): void {
@@ -228,13 +235,13 @@ export class MessageConnection extends EngineConnection<MessageUser> {
       this.tellWriteError(status);
       return;
     }
-    if (this.unflushed === 0) this.becameOld();
-    this.tellWaiting(null);
+    this.tellAll(null);
     if (this.needsDrain && this.unflushed === 0) {
       this.needsDrain = false;
       this.runInAsyncScope(drained, this.user);
     }
   }
+    if (this.user !== null && this.unflushed === 0) this.sortFlushed(status);
 
   override onDescriptors(_place: number, status: number): void {
     if (this.user !== null) this.runInAsyncScope(descriptorsRefused, this.user, status);

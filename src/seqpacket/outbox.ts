@@ -121,8 +121,8 @@ export class Outbox {
 
   /** Nothing more can be sent, and what waits is told so. */
   fail(error: Error): void {
-    this.failure = error;
-    this.connection?.abandon(error);
+    this.failure ??= error;
+    this.connection?.abandon(this.failure);
   }
 }
 

@@ -6,7 +6,7 @@ import type { DescriptorLike } from '../descriptor-sending';
 import type { PeerCredentials } from '../credentials/peer';
 import { engine } from '../engine/engine';
 import { MESSAGE_BUDGET } from '../engine/records';
-import { codedError, errnoException } from '../errors';
+import { addHint, codedError, errnoException } from '../errors';
 import { IdleTimer } from '../socket/idle-timer';
 import { onConnect, onEnd, onReadError, onWriteError } from '../engine/connection';
 import { AcceptedOptions } from './accepted';
@@ -31,6 +31,7 @@ import { RingSink } from './ring';
 import { messageDuplex, messageWebStreams } from './streams';
 
 const DEFAULT_HIGH_WATER_MARK = 64 * 1024;
+const EPERM = -1;
 
 export interface BatchesOptions {
   /** `'owned'`, the default: the bytes are yours. `'borrowed'`: they are until `release()`, or until the next batch is asked for. */
@@ -325,6 +326,9 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     const callback = typeof first === 'function' ? first : second;
     if (first !== undefined && typeof first !== 'function') this.send(first);
     if (callback !== undefined) this.once('finish', callback);
+    if (status === EPERM) {
+      addHint(error, 'the other end takes no descriptors: it has no `maxDescriptors`');
+    }
     if (this.writableEnded || this.destroyed) return this;
     this.writableEnded = true;
     if (this.connecting) this.once('connect', () => this.#finish());

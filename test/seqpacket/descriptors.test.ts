@@ -171,6 +171,35 @@ test('before connect they wait with their message', async (t) => {
   if (!client.closed) await happens(client, 'close');
 });
 
+test('a peer that takes none: what is behind the refused message fails too, and nothing of it arrives', async (t) => {
+  const { client, peer } = await connected(t);
+  const told = listen(peer);
+  const outcomes: unknown[] = [];
+  const note =
+    (name: string) =>
+    (error: (Error & { code?: string }) | null): void =>
+      void outcomes.push(`${name} ${String(error?.code)}`);
+  const failed = happens(client, 'error');
+  client.send('A', note('A'));
+  client.sendDescriptors([0], 'B', note('B'));
+  client.send('C', note('C'));
+  client.sendBatch(['D', 'E'], note('E'));
+  client.sendDescriptors([0], 'F', note('F'));
+  await until(() => outcomes.length === 5);
+  if (!outcomes.includes('B EPERM')) {
+    // Before Linux 6.16 the kernel lets the sender think that they arrived.
+    await until(() => told.messages.length === 6);
+    assert.ok(told.infos[1]?.descriptorsDropped);
+    return;
+  }
+  const [error] = (await failed) as [Error & { code: string; hint?: string }];
+  assert.equal(error.code, 'EPERM');
+  assert.match(error.hint ?? '', /maxDescriptors/);
+  assert.deepEqual(outcomes, ['A undefined', 'B EPERM', 'C EPERM', 'E EPERM', 'F EPERM']);
+  await until(() => peer.closed);
+  assert.deepEqual(texts(told), ['A']);
+});
+
 test('253 at once, which is as many as the kernel lets through', async (t) => {
   const [one, other] = pairOf(t, { maxDescriptors: 253 });
   const came = message(other);
