@@ -24,7 +24,7 @@ struct Connection : Endpoint {
   [[nodiscard]] bool HasRequests() const override {
     return connecting || shutdown_wanted || HasPending();
   }
-  [[nodiscard]] bool Watches() const override { return reading; }
+  [[nodiscard]] bool Watches() const override { return reading || watches_end; }
 
   // Something was written that the kernel has not taken; its bytes.
   [[nodiscard]] virtual bool HasPending() const = 0;
@@ -32,6 +32,8 @@ struct Connection : Endpoint {
   virtual void DiscardPending() = 0;
 
   bool reading = false;
+  // Nobody reads, and shall hear of the end if it is all that is left.
+  bool watches_end = false;
   bool connecting = false;
   // Reads go into the user's own memory.
   bool reads_into_target = false;

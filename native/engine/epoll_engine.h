@@ -38,6 +38,8 @@ class EpollEngine final : public ReadinessEngine {
   bool TellHeld(StreamSocket& /*socket*/) override { return false; }
   bool TellReceived(MessageSocket& /*socket*/, bool& /*more*/) override { return false; }
   bool MayReadNow(StreamSocket& /*socket*/) override { return true; }
+  bool HoldsMessages(MessageSocket& /*socket*/) override { return false; }
+  bool MayLookForEnd(const MessageSocket& /*socket*/) const override { return true; }
   void NoteEvents(bool ask) override;
   void ArmTimer(int64_t when) override;
 

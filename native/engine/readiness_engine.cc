@@ -84,12 +84,18 @@ int32_t ReadinessEngine::Carry(const Submission& submission, Connection& socket)
     case SubmissionKind::kReadStart:
       if (socket.ended) return 0;
       socket.reading = true;
+      socket.watches_end = false;
       if (socket.ready) Enqueue(socket);
       AwaitMore(socket);
       return 0;
     case SubmissionKind::kReadStop:
       socket.reading = false;
+      socket.watches_end = of_messages && submission.length != 0 && !socket.ended;
       AwaitNoMore(socket);
+      if (socket.watches_end) {
+        if (socket.ready) Enqueue(socket);
+        AwaitMore(socket);
+      }
       return 0;
     case SubmissionKind::kReadTargets:
       socket.reads_into_target = submission.length != 0;
@@ -164,6 +170,8 @@ void ReadinessEngine::LookAtQueue() {
         again = socket.kind == Endpoint::Kind::kStream
                     ? ReadSome(static_cast<StreamSocket&>(socket))
                     : ReadMessages(static_cast<MessageSocket&>(socket));
+      } else if (socket.watches_end && socket.ready) {
+        LookForEnd(static_cast<MessageSocket&>(socket));
       }
     } else {
       again = AcceptSome(static_cast<Listener&>(*endpoint));

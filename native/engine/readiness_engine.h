@@ -69,6 +69,11 @@ class ReadinessEngine : public EngineCore {
   // The same for messages. False: none were, and none can be on their way but in the kernel's
   // queue, so it can be read directly.
   [[nodiscard]] virtual bool TellReceived(MessageSocket& socket, bool& more) = 0;
+  // Nobody reads: whether messages of `socket` were received ahead. False: none were; what ended
+  // the receiving is in its read_error.
+  [[nodiscard]] virtual bool HoldsMessages(MessageSocket& socket) = 0;
+  // The kernel has no request that may have taken messages of `socket`; otherwise it comes back.
+  [[nodiscard]] virtual bool MayLookForEnd(const MessageSocket& socket) const = 0;
   // Notes what the kernel says. Without `ask` there is other work: only what is known already.
   virtual void NoteEvents(bool ask) = 0;
   // The kernel has no request that may have taken bytes of `socket`; otherwise it is told to give
@@ -98,6 +103,8 @@ class ReadinessEngine : public EngineCore {
   // the end.
   [[nodiscard]] bool OnlyEndIsLeft(const MessageSocket& socket);
   void FinishMessages(MessageSocket& socket);
+  // Nobody reads: tells the end, or the error, if there is nothing in front of it.
+  void LookForEnd(MessageSocket& socket);
 
   // writing.cc; writes return 0, −errno or kPending.
   [[nodiscard]] int32_t SettleSend(StreamSocket& socket, std::span<const std::byte> bytes,

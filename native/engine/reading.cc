@@ -142,6 +142,7 @@ void ReadinessEngine::FinishReading(Connection& socket) {
   socket.ended = true;
   socket.ready = false;
   socket.reading = false;
+  socket.watches_end = false;
   if (socket.read_error != 0) {
     Complete(socket.handle, CompletionKind::kReadError, -socket.read_error);
   } else {

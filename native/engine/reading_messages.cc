@@ -123,6 +123,20 @@ void ReadinessEngine::FinishMessages(MessageSocket& socket) {
   FinishReading(socket);
 }
 
+void ReadinessEngine::LookForEnd(MessageSocket& socket) {
+  if (!MayLookForEnd(socket)) return;
+  if (!HoldsMessages(socket)) {
+    // Messages only: they wait for a reader.
+    if (!socket.hung_up && socket.read_error == 0) return;
+    if (OnlyEndIsLeft(socket)) {
+      FinishMessages(socket);
+      return;
+    }
+  }
+  // As much as there will ever be, and in front of the end.
+  if (socket.hung_up) socket.watches_end = false;
+}
+
 // How many descriptors may still come with the messages of this batch: JavaScript has to hold all
 // of them until it has told of them. `at_first` is the table's room when the batch began.
 size_t ReadinessEngine::DescriptorRoom(const MessageSocket& socket, size_t at_first) const {

@@ -46,6 +46,8 @@ enum class SubmissionKind : int32_t {
   // that is not 0 only this one: others go on listening on the same socket.
   kShutdown,
   kReadStart,
+  // With a length that is not 0 the end is told all the same, once nothing else is left to read:
+  // messages only.
   kReadStop,
   kReadTargets,  // from now on read into the handle's receive target (length 1), or not (0)
   kClose,

@@ -98,8 +98,9 @@ posix::Status UringEngine::Watch(Endpoint& endpoint) {
 }
 
 void UringEngine::AwaitMore(Endpoint& endpoint) {
-  if (endpoint.closed || endpoint.queued || endpoint.ready) return;
+  if (endpoint.closed || endpoint.queued) return;
   if (endpoint.kind == Endpoint::Kind::kListener) {
+    if (endpoint.ready) return;
     const auto& listener = static_cast<Listener&>(endpoint);
     if (listener.requests_out != 0 || listener.backing_off || listener.finishing) return;
     if (listener.shared) {
@@ -113,8 +114,10 @@ void UringEngine::AwaitMore(Endpoint& endpoint) {
     return;
   }
   auto& socket = static_cast<Connection&>(endpoint);
-  if (!socket.reading || socket.ended || socket.connecting) return;
-  const bool directly = IsReadDirectly(socket);
+  if (socket.ended || socket.connecting) return;
+  // What is ready says nothing of an end that comes behind it.
+  if (!socket.watches_end && (!socket.reading || socket.ready)) return;
+  const bool directly = socket.watches_end || IsReadDirectly(socket);
   if (attended_ && directly && socket.kind == Endpoint::Kind::kStream &&
       static_cast<StreamSocket&>(socket).busy_polled) {
     // It is looked at anyway.

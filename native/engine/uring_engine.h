@@ -66,6 +66,8 @@ class UringEngine final : public ReadinessEngine {
   bool TellHeld(StreamSocket& socket) override;
   bool TellReceived(MessageSocket& socket, bool& more) override;
   bool MayReadNow(StreamSocket& socket) override;
+  bool HoldsMessages(MessageSocket& socket) override;
+  bool MayLookForEnd(const MessageSocket& socket) const override;
   void NoteEvents(bool ask) override;
   void ArmTimer(int64_t when) override;
 
@@ -127,6 +129,8 @@ class UringEngine final : public ReadinessEngine {
   [[nodiscard]] bool IsReadDirectly(const MessageSocket& socket) const;
   void OnReceived(MessageSocket& socket, const posix::uring::Answer& answer);
   void Discard(MessageSocket& socket);
+  // What a receive request ended with.
+  static void NoteStopped(MessageSocket& socket, int32_t result);
   // Notes a message at `used` of `area`; where the next can go.
   size_t TakeMessage(const MessageSocket& socket, const posix::uring::Answer& answer,
                      std::span<std::byte> area, size_t used);

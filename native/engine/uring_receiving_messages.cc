@@ -48,7 +48,28 @@ bool UringEngine::IsReadDirectly(const MessageSocket& socket) const {
 void UringEngine::OnReceived(MessageSocket& socket, const uring::Answer& answer) {
   socket.received.push_back(answer);
   socket.ready = true;
-  if (socket.reading) Enqueue(socket);
+  if (socket.reading || socket.watches_end) Enqueue(socket);
+}
+
+bool UringEngine::MayLookForEnd(const MessageSocket& socket) const {
+  return (socket.requests_out & static_cast<uint8_t>(Purpose::kReceive)) == 0;
+}
+
+bool UringEngine::HoldsMessages(MessageSocket& socket) {
+  for (const uring::Answer& answer : socket.received) {
+    if (answer.result > 0 || (answer.result == 0 && !OnlyEndIsLeft(socket))) return true;
+    if (answer.result == 0) socket.hung_up = true;
+    NoteStopped(socket, answer.result);
+  }
+  Discard(socket);
+  return false;
+}
+
+void UringEngine::NoteStopped(MessageSocket& socket, int32_t result) {
+  const bool goes_on = result >= 0 || result == -ENOBUFS || result == -ECANCELED ||
+                       result == -EINTR || result == -EAGAIN;
+  // A reset comes before messages that are still queued.
+  if (!goes_on && socket.read_error == 0) socket.read_error = -result;
 }
 
 void UringEngine::Discard(MessageSocket& socket) {
@@ -96,10 +117,8 @@ bool UringEngine::TellReceived(MessageSocket& socket, bool& more) {
     } else if (answer.result == -ENOBUFS) {
       // Others have all the buffers: this one is read directly once.
       reads_on = true;
-    } else if (answer.result != -ECANCELED && answer.result != -EINTR && answer.result != -EAGAIN &&
-               socket.read_error == 0) {
-      // A reset comes before messages that are still queued.
-      socket.read_error = -answer.result;
+    } else {
+      NoteStopped(socket, answer.result);
     }
     Recycle(socket, answer);
   }

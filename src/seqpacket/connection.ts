@@ -15,6 +15,7 @@ import {
 import { Ask } from '../engine/records';
 import { EngineConnection, type ConnectionUser } from '../engine/connection';
 import { errnoException } from '../errors';
+import type { Attention } from './inbox';
 import { LENGTHS, received } from './memory';
 import { Withheld, type SendCallback, type Waiting } from './withheld';
 
@@ -43,6 +44,8 @@ const LONGEST_UNFLUSHED = 64 * 1024;
 export class MessageConnection extends EngineConnection<MessageUser> {
   messagesRead = 0;
   messagesWritten = 0;
+  /** Nobody reads, and it is told of the end if nothing else is left. */
+  watching = false;
   /** Somebody was told to wait for 'drain'. */
   needsDrain = false;
 
@@ -78,23 +81,29 @@ export class MessageConnection extends EngineConnection<MessageUser> {
       if (load === null) this.sendBytes(message, waiting);
       else this.sendWithLoad(message, load, waiting);
     }
-    if (this.reading) this.readStart();
-  }
-
-  override readStart(): void {
-    if (this.withheld === null) super.readStart();
-    else this.reading = true;
-  }
-
-  override readStop(): void {
-    if (this.withheld === null) super.readStop();
-    else this.reading = false;
+    this.attendNow();
   }
 
   /** Bytes that the kernel has not taken, as far as we know. */
   get queued(): number {
     if (this.withheld !== null) return this.withheld.bytes;
     return this.blocked ? this.held : this.unflushed;
+  }
+
+  /** Reads, or waits for nothing but the end, or for nothing at all. */
+  attend(attention: Attention): void {
+    const reads = attention === 'read';
+    const watches = attention === 'watch';
+    if (reads === this.reading && watches === this.watching) return;
+    this.reading = reads;
+    this.watching = watches;
+    // Until it is known who is there, nothing is taken from them.
+    if (this.withheld === null) this.attendNow();
+  }
+
+  private attendNow(): void {
+    if (this.reading) submit(this.handle, Ask.readStart, 0, 0);
+    else submit(this.handle, Ask.readStop, 0, this.watching ? 1 : 0);
   }
 
   /** Messages go into `target` from now on; without one into the memory that all share. */
@@ -228,6 +237,7 @@ export class MessageConnection extends EngineConnection<MessageUser> {
   }
 
   override onWritten(status: number): void {
+    if (this.user !== null && this.unflushed === 0) this.sortFlushed(status);
     this.writeOutcome = 0;
     if (this.user === null) return;
     if (status !== 0) {
@@ -241,7 +251,6 @@ export class MessageConnection extends EngineConnection<MessageUser> {
       this.runInAsyncScope(drained, this.user);
     }
   }
-    if (this.user !== null && this.unflushed === 0) this.sortFlushed(status);
 
   override onDescriptors(_place: number, status: number): void {
     if (this.user !== null) this.runInAsyncScope(descriptorsRefused, this.user, status);

@@ -12,12 +12,16 @@ import { giveArea, giveAreaOf, takeArea } from './areas';
 import { borrowedBatch, MessageInfo, ownedBatch, type MessageBatch } from './batch';
 import { FLAGS, FULL_LENGTHS, LENGTHS, messageMemory, OFFSETS, received } from './memory';
 
+/** Messages; the end only, if nothing is in front of it; nothing. */
+export type Attention = 'read' | 'watch' | 'none';
+
 export interface InboxOwner {
   /** Whether anybody listens to 'message'. */
   listened(): boolean;
   /** False: nobody listens. */
   tell(message: Buffer, info: MessageInfo): boolean;
-  setReading(reading: boolean): void;
+  /** What of the connection is of interest now. */
+  attend(attention: Attention): void;
   readInto(area: Uint8Array | undefined): void;
   /** Everything was told. */
   over(error: Error | null): void;
@@ -385,7 +389,12 @@ export class Inbox {
 
   /** Whether to read on. To be called when anything has changed that it depends on. */
   update(): void {
-    this.owner.setReading(this.wantsMore());
+    this.owner.attend(this.attention);
+  }
+
+  get attention(): Attention {
+    if (this.wantsMore()) return 'read';
+    return this.attended || this.end !== null ? 'none' : 'watch';
   }
 
   private wantsMore(): boolean {

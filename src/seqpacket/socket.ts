@@ -22,7 +22,7 @@ import {
   type MessageUser,
   type SendCallback,
 } from './connection';
-import { Inbox, type BatchMemory } from './inbox';
+import { Inbox, type Attention, type BatchMemory } from './inbox';
 import { startMessages } from './memory';
 import { checkMessageOptions, type SocketConnectOptions, type SocketOptions } from './options';
 import { Outbox } from './outbox';
@@ -39,6 +39,7 @@ export interface BatchesOptions {
 }
 
 const kListen = Symbol('listen');
+const kLookAgain = Symbol('look again');
 
 export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   connecting = false;
@@ -73,6 +74,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   #failedEarly = 0;
   #idle: IdleTimer | null = null;
   #pendingSeen = 0;
+  #lookedAtSoon = false;
   /** Of a connection that is gone. */
   #counted = { bytesRead: 0, bytesWritten: 0, messagesRead: 0, messagesWritten: 0 };
 
@@ -92,7 +94,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     this.#inbox = new Inbox({
       listened: () => this.listenerCount('message') > 0,
       tell: (message, info) => this.emit('message', message, info),
-      setReading: (reading) => this.#setReading(reading),
+      attend: (attention) => this.#attend(attention),
       readInto: (area) => this.#connection?.readInto(area),
       over: (error) => this.#onOver(error),
     });
@@ -231,11 +233,22 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     }
   }
 
-  #setReading(reading: boolean): void {
+  #attend(attention: Attention): void {
     const connection = this.#connection;
-    if (connection === null || connection.reading === reading) return;
-    if (reading) connection.readStart();
-    else connection.readStop();
+    if (connection === null) return;
+    if (attention === 'watch' && !connection.reading && !connection.watching) {
+      // Most are listened to before the tick is over.
+      if (!this.#lookedAtSoon) process.nextTick(lookAgain, this);
+      this.#lookedAtSoon = true;
+    } else {
+      connection.attend(attention);
+    }
+  }
+
+  /** @internal The tick is over. */
+  [kLookAgain](): void {
+    this.#lookedAtSoon = false;
+    this.#connection?.attend(this.#inbox.attention);
   }
 
   [onMessages](first: number, count: number): void {
@@ -313,6 +326,9 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
       return;
     }
     const error = errnoException(status, 'send');
+    if (status === EPERM) {
+      addHint(error, 'the other end takes no descriptors: it has no `maxDescriptors`');
+    }
     this.#outbox.fail(error);
     // Whoever reads gets what came before it first.
     if (!this.#inbox.attended || this.readableEnded) this.destroy(error);
@@ -326,9 +342,6 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     const callback = typeof first === 'function' ? first : second;
     if (first !== undefined && typeof first !== 'function') this.send(first);
     if (callback !== undefined) this.once('finish', callback);
-    if (status === EPERM) {
-      addHint(error, 'the other end takes no descriptors: it has no `maxDescriptors`');
-    }
     if (this.writableEnded || this.destroyed) return this;
     this.writableEnded = true;
     if (this.connecting) this.once('connect', () => this.#finish());
@@ -510,6 +523,10 @@ for (const name of ['on', 'addListener', 'prependListener'] as const) {
     writable: true,
     configurable: true,
   });
+}
+
+function lookAgain(socket: Socket): void {
+  socket[kLookAgain]();
 }
 
 function destroySocket(socket: Socket): void {
