@@ -24,6 +24,9 @@ function help(): number {
   return 0;
 }
 
+// `afunix-epoll` asks for the other engine by itself.
+process.env['AFUNIX_ENGINE'] ||= 'io_uring';
+
 main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code;

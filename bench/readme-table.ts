@@ -24,7 +24,7 @@ export function readmeTable(results: Results, file: string): string {
       .filter((text) => /noisy|busy/.test(text))
       .map((text) => `**Note**: ${text}.`),
     '',
-    '| | `net`, TCP | `net`, Unix | afunix | times | on epoll | times |',
+    '| | `net`, TCP | `net`, Unix | afunix, io_uring | times | afunix, epoll | times |',
     '|---|---|---|---|---|---|---|',
     ...lines,
     '',

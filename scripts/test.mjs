@@ -2,7 +2,8 @@
 //
 //   node scripts/test.mjs [options] [part of a path ...]
 //     --node <binary>       the Node to test with (default: this one)
-//     --engine <name>       epoll or io_uring, for every test that does not choose itself
+//     --engine <name>       epoll or io_uring, for every test that does not choose itself (default: what
+//                           AFUNIX_ENGINE says, else io_uring, of which there is more to test)
 //     --without <path>      leave out files below this path; said out loud
 //     --timeout <seconds>   per file (default 120, with AFUNIX_LONG=1 1200)
 //     --concurrency <n>     files at a time (default: two per core; most of a test is waiting)
@@ -28,7 +29,7 @@ const { values: options, positionals: filters } = parseArgs({
     verbose: { type: 'boolean', default: false },
   },
 });
-if (options.engine !== undefined) process.env.AFUNIX_ENGINE = options.engine;
+process.env.AFUNIX_ENGINE = options.engine ?? (process.env.AFUNIX_ENGINE || 'io_uring');
 const timeoutSeconds = Number(options.timeout);
 const concurrency = Number(options.concurrency);
 if (!(timeoutSeconds > 0) || !(concurrency > 0))

@@ -46,7 +46,8 @@ export function uringReason(status: number): string {
 /** The engine that runs, or would run if the first socket were made now. */
 export function chosenEngine(): EngineChoice {
   if (running !== null) return running;
-  if (wanted === 'epoll') return { engine: 'epoll' };
+  // What `auto` means: docs/decisions/0016-auto-means-epoll.md.
+  if (wanted !== 'io_uring') return { engine: 'epoll' };
   const reason = noUringBecause();
   if (reason === undefined) return { engine: 'io_uring' };
   return { engine: 'epoll', reason };
