@@ -23,6 +23,8 @@ export const WORD = {
   errno: 5,
   /** Changes with everything that the writer does: what a reader waits for. */
   signal: 6,
+  /** 1 while a socket receives into it. */
+  writer: 7,
 } as const;
 export const HEADER = 64;
 export const MAGIC = 0x52465541;
@@ -59,6 +61,7 @@ export class RingSink implements Sink {
   private readonly columns: number;
   private written = 0;
   private waiting = false;
+  private ended = false;
 
   constructor(
     private readonly memory: SharedArrayBuffer,
@@ -88,10 +91,30 @@ export class RingSink implements Sink {
     this.words = new Int32Array(memory, 0, HEADER / 4);
     this.bytes = new Uint8Array(memory, HEADER, this.capacity);
     this.words[WORD.capacity] = this.capacity;
-    for (const word of [WORD.written, WORD.read, WORD.state, WORD.errno]) this.words[word] = 0;
+    this.claim();
     Atomics.store(this.words, WORD.magic, MAGIC);
     this.signal();
     this.findPlace();
+  }
+
+  /** Only one socket at a time, and none over what another one has received and nobody has read. */
+  private claim(): void {
+    const { words } = this;
+    if (Atomics.compareExchange(words, WORD.writer, 0, 1) !== 0) {
+      throw codedError(Error, 'ERR_AFUNIX_READING', 'Another socket receives into this ring');
+    }
+    // Where the last one stopped: its reader may be looking at these.
+    this.written = Atomics.load(words, WORD.written);
+    if (this.written !== Atomics.load(words, WORD.read)) {
+      Atomics.store(words, WORD.writer, 0);
+      throw codedError(
+        Error,
+        'ERR_AFUNIX_READING',
+        'This ring has messages of an earlier socket that were not read',
+      );
+    }
+    words[WORD.errno] = 0;
+    Atomics.store(words, WORD.state, 0);
   }
 
   take(first: number, count: number): void {
@@ -188,6 +211,7 @@ export class RingSink implements Sink {
     this.waiting = true;
     const again = (): void => {
       this.waiting = false;
+      if (this.ended) return;
       this.findPlace();
       if (this.place !== null) this.roomAgain();
     };
@@ -197,9 +221,12 @@ export class RingSink implements Sink {
   }
 
   over(error: Error | null): void {
+    if (this.ended) return;
+    this.ended = true;
     const errno = (error as { errno?: number } | null)?.errno ?? 0;
     this.words[WORD.errno] = errno;
     Atomics.store(this.words, WORD.state, error === null ? ENDED : FAILED);
     this.signal();
+    Atomics.store(this.words, WORD.writer, 0);
   }
 }

@@ -222,3 +222,31 @@ test('reading a ring waits no longer than it is told to', () => {
     },
   );
 });
+
+test('a ring has one writer at a time, and the next one overwrites nothing', async (t) => {
+  const memory = new SharedArrayBuffer(64 * 1024);
+  const limits = { maxMessageSize: 64, batchSize: 16 };
+  const [one, other] = pairOf(t, limits);
+  const [third, fourth] = pairOf(t, limits);
+  other.receiveInto(memory);
+  assert.throws(() => fourth.receiveInto(memory), { code: 'ERR_AFUNIX_READING' });
+  one.sendBatch(['1', '2']);
+  one.end();
+  await happens(other, 'close');
+  assert.throws(() => fourth.receiveInto(memory), {
+    code: 'ERR_AFUNIX_READING',
+    message: /not read/,
+  });
+  const ring = new seqpacket.MessageRing(memory);
+  const read = (): string[] => {
+    const seen: string[] = [];
+    for (const batch of ring) seen.push(...Array.from(batch, String));
+    return seen;
+  };
+  assert.deepEqual(read(), ['1', '2']);
+  fourth.receiveInto(memory);
+  third.sendBatch(['3', '4']);
+  third.end();
+  await happens(fourth, 'close');
+  assert.deepEqual(read(), ['3', '4']);
+});
