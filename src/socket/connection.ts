@@ -108,9 +108,8 @@ export class Connection extends EngineConnection<StreamUser> {
 
   /** The same for several pieces in one go. */
   writeLongMany(pieces: readonly Piece[], callback: WriteCallback): void {
-    const laden = pieces.findIndex(({ chunk }) => loadOf(chunk) !== undefined);
-    if (laden >= 0) {
-      this.writeAround(pieces, laden, callback);
+    if (pieces.some(({ chunk }) => loadOf(chunk) !== undefined)) {
+      this.writeRuns(pieces, callback);
       return;
     }
     let length = 0;
@@ -123,19 +122,29 @@ export class Connection extends EngineConnection<StreamUser> {
     this.writePayload(payload, length, callback);
   }
 
-  /** What takes descriptors along is a message of its own. */
-  private writeAround(pieces: readonly Piece[], laden: number, callback: WriteCallback): void {
-    const [{ chunk, encoding }] = pieces.slice(laden);
-    const before = pieces.slice(0, laden);
-    const behind = pieces.slice(laden + 1);
-    // Closed meanwhile: the handle may be somebody else's.
-    const goOn: WriteCallback = (status) => {
-      if (status !== 0 || behind.length === 0 || this.user === null) callback(status);
-      else this.writeLongMany(behind, callback);
-    };
-    const writeLaden: WriteCallback = (status) => {
-      if (status !== 0 || this.user === null) callback(status);
-      else this.writeLong(chunk, encoding, goOn);
+  /** What takes descriptors along is a message of its own; what lies between two of them goes together. */
+  private writeRuns(pieces: readonly Piece[], callback: WriteCallback): void {
+    let next = 0;
+    let status = 0;
+    let told = true;
+    let looping = false;
+    // A loop, because what the kernel takes at once is told at once, piece by piece.
+    const goOn: WriteCallback = (outcome) => {
+      status = outcome;
+      told = true;
+      if (looping) return;
+      looping = true;
+      // Closed meanwhile: the handle may be somebody else's.
+      while (told && status === 0 && next < pieces.length && this.user !== null) {
+        told = false;
+        const first = next;
+        next = endOfRun(pieces, first);
+        const { chunk, encoding } = pieces[first];
+        if (next === first + 1) this.writeLong(chunk, encoding, goOn);
+        else this.writeLongMany(pieces.slice(first, next), goOn);
+      }
+      looping = false;
+      if (told) callback(status);
     };
     if (before.length === 0) writeLaden(0);
     else this.writeLongMany(before, writeLaden);
@@ -269,6 +278,14 @@ function longestBytes(data: string | Uint8Array, encoding: BufferEncoding): numb
   // UTF-16 needs 2 a character, UTF-8 up to 3, hex and base64 less than 1.
   return oneByte ? data.length : data.length * 3;
 }
+/** The end of the pieces from `first` on that leave together. */
+function endOfRun(pieces: readonly Piece[], first: number): number {
+  let end = first + 1;
+  if (loadOf(pieces[first].chunk) !== undefined) return end;
+  while (end < pieces.length && loadOf(pieces[end].chunk) === undefined) ++end;
+  return end;
+}
+
 
 /** Copies `data` to `offset` of the send area, and says how many bytes it is. */
 function put(data: string | Uint8Array, encoding: BufferEncoding, offset: number): number {
