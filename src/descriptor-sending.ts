@@ -7,6 +7,12 @@ import { addHint, errnoException } from './errors';
 /** Something to send: a number, or an object with one (`Descriptor`, `FileHandle`, ...). It stays the sender's. */
 export type DescriptorLike = number | { readonly fd: number };
 
+/**
+ * Descriptors of one socket that wait for the kernel before its user is told to wait. Each is a place in the table of the process, of
+ * which there are 1024 by default: bytes are no measure for them.
+ */
+export const MOST_WAITING = 16;
+
 /** Throws for what is no list of descriptors that one message can carry. */
 export function checkDescriptors(descriptors: readonly DescriptorLike[]): void {
   if (!Array.isArray(descriptors)) throw wrongType('descriptors', 'an Array', descriptors);

@@ -49,6 +49,9 @@ export class MessageConnection extends EngineConnection<MessageUser> {
   /** Somebody was told to wait for 'drain'. */
   needsDrain = false;
 
+  /** Descriptors that wait for the kernel, with their messages. */
+  waitingDescriptors = 0;
+
   /** Bytes sent since the kernel last took everything. */
   private held = 0;
   /** Whoever waits for messages that the kernel has, for those that it has not taken, and for those that were gathered last. */
@@ -75,6 +78,7 @@ export class MessageConnection extends EngineConnection<MessageUser> {
     const { withheld } = this;
     if (withheld === null) return;
     this.withheld = null;
+    this.waitingDescriptors = 0;
     this.bytesWritten -= withheld.bytes;
     this.messagesWritten -= withheld.count;
     for (const { message, load, waiting } of withheld.take()) {
@@ -151,6 +155,7 @@ export class MessageConnection extends EngineConnection<MessageUser> {
   ): void {
     this.bytesWritten += message.byteLength;
     this.messagesWritten += 1;
+    this.waitingDescriptors += load?.length ?? 0;
     withheld.add({ message, load, waiting });
   }
 
@@ -173,6 +178,7 @@ export class MessageConnection extends EngineConnection<MessageUser> {
     const status = attachAll(this.handle, load);
     if (status < 0) throw errnoException(status, 'sendmsg');
     this.sendPayload(message, waiting);
+    if (this.blocked) this.waitingDescriptors += load.length;
   }
 
   private reserve(length: number): number {
@@ -245,6 +251,7 @@ export class MessageConnection extends EngineConnection<MessageUser> {
       this.tellWriteError(status);
       return;
     }
+    if (!this.blocked) this.waitingDescriptors = 0;
     this.tellAll(null);
     if (this.needsDrain && this.unflushed === 0) {
       this.needsDrain = false;

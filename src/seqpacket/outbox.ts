@@ -1,5 +1,10 @@
 /** Outbox: what a message socket sends, looked at before anything of it goes, and what becomes of sending. Inbox is the other way. */
-import { checkDescriptors, duplicateAll, type DescriptorLike } from '../descriptor-sending';
+import {
+  checkDescriptors,
+  duplicateAll,
+  MOST_WAITING,
+  type DescriptorLike,
+} from '../descriptor-sending';
 import { codedError } from '../errors';
 import type { MessageConnection, SendCallback } from './connection';
 import { byteLengthOf, bytesOf, checkCallback, refusal, type Message } from './outgoing';
@@ -90,7 +95,10 @@ export class Outbox {
   }
 
   #hasRoom(connection: MessageConnection): boolean {
-    if (connection.queued < this.user.writableHighWaterMark) return !connection.needsDrain;
+    const hasRoom =
+      connection.queued < this.user.writableHighWaterMark &&
+      connection.waitingDescriptors < MOST_WAITING;
+    if (hasRoom) return !connection.needsDrain;
     connection.needsDrain = true;
     return false;
   }

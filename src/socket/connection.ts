@@ -7,7 +7,7 @@ import { chunkFromArea, chunkFromSlab } from '../engine/chunks';
 import { flush, payloads, reserve, sendArea, submit, submitWrite, targets } from '../engine/engine';
 import { Ask } from '../engine/records';
 import { EngineConnection, type ConnectionUser } from '../engine/connection';
-import { loadOf } from './passing';
+import { leftWith, loadOf } from './passing';
 import { ECANCELED, Tellers } from './tellers';
 
 export type WriteCallback = (status: number) => void;
@@ -103,7 +103,15 @@ export class Connection extends EngineConnection<StreamUser> {
   writeLong(data: string | Uint8Array, encoding: BufferEncoding, callback: WriteCallback): void {
     const bytes = typeof data === 'string' ? Buffer.from(data, encoding) : data;
     this.bytesWritten += bytes.byteLength;
-    this.writePayload(bytes, bytes.byteLength, callback, loadOf(data));
+    const load = loadOf(data);
+    if (load === undefined) this.writePayload(bytes, bytes.byteLength, callback);
+    else
+      this.writePayload(
+        bytes,
+        bytes.byteLength,
+        (status) => callback(leftWith(data, status)),
+        load,
+      );
   }
 
   /** The same for several pieces in one go. */
@@ -146,8 +154,7 @@ export class Connection extends EngineConnection<StreamUser> {
       looping = false;
       if (told) callback(status);
     };
-    if (before.length === 0) writeLaden(0);
-    else this.writeLongMany(before, writeLaden);
+    goOn(0);
   }
 
   private hasRoomFor(longest: number): boolean {
@@ -271,13 +278,6 @@ export class Connection extends EngineConnection<StreamUser> {
   }
 }
 
-/** The most bytes that `data` can turn into: exact for bytes and for encodings of one byte a character. */
-function longestBytes(data: string | Uint8Array, encoding: BufferEncoding): number {
-  if (typeof data !== 'string') return data.byteLength;
-  const oneByte = encoding === 'latin1' || encoding === 'binary' || encoding === 'ascii';
-  // UTF-16 needs 2 a character, UTF-8 up to 3, hex and base64 less than 1.
-  return oneByte ? data.length : data.length * 3;
-}
 /** The end of the pieces from `first` on that leave together. */
 function endOfRun(pieces: readonly Piece[], first: number): number {
   let end = first + 1;
@@ -286,6 +286,13 @@ function endOfRun(pieces: readonly Piece[], first: number): number {
   return end;
 }
 
+/** The most bytes that `data` can turn into: exact for bytes and for encodings of one byte a character. */
+function longestBytes(data: string | Uint8Array, encoding: BufferEncoding): number {
+  if (typeof data !== 'string') return data.byteLength;
+  const oneByte = encoding === 'latin1' || encoding === 'binary' || encoding === 'ascii';
+  // UTF-16 needs 2 a character, UTF-8 up to 3, hex and base64 less than 1.
+  return oneByte ? data.length : data.length * 3;
+}
 
 /** Copies `data` to `offset` of the send area, and says how many bytes it is. */
 function put(data: string | Uint8Array, encoding: BufferEncoding, offset: number): number {

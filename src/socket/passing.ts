@@ -10,6 +10,7 @@ import {
   checkDescriptors,
   closeAll,
   duplicateAll,
+  MOST_WAITING,
   type DescriptorLike,
 } from '../descriptor-sending';
 import type { SocketMethods } from './methods';
@@ -19,22 +20,36 @@ export interface DescriptorsInfo {
   readonly offset: number;
 }
 
-export type SendDescriptorsCallback = (error: Error | null | undefined) => void;
+export type SendDescriptorsCallback = (error: NodeJS.ErrnoException | null | undefined) => void;
 
 const kLoad = Symbol('descriptors that leave with it');
+const kLeft = Symbol('they left');
+const kWaiting = Symbol('descriptors that wait for the kernel');
 const kQuota = Symbol('descriptors that were received');
 
 interface Laden {
   [kLoad]?: readonly Descriptor[];
+  /** They are not this process's any more. */
+  [kLeft]?: () => void;
 }
 
 interface Receiver {
   [kQuota]?: DescriptorQuota;
 }
 
+interface Sender {
+  [kWaiting]?: number;
+}
+
 /** The descriptors that have to leave with `chunk`, if any. */
 export function loadOf(chunk: string | Uint8Array): readonly Descriptor[] | undefined {
   return typeof chunk === 'string' ? undefined : (chunk as Laden)[kLoad];
+}
+
+/** Notes what became of a chunk's descriptors, together with its bytes; returns the status. */
+export function leftWith(chunk: string | Uint8Array, status: number): number {
+  if (typeof chunk !== 'string') (chunk as Laden)[kLeft]?.();
+  return status;
 }
 
 /** Not Socket's own, whose short way knows nothing of descriptors. */
@@ -64,13 +79,25 @@ export function sendDescriptors(
   const copies = duplicateAll(descriptors);
   // A buffer of its own: the stream passes on this very object.
   const chunk = Buffer.from(bytes as string);
-  (chunk as Laden)[kLoad] = copies;
+  const sender = this as Sender;
+  const count = copies.length;
+  sender[kWaiting] = (sender[kWaiting] ?? 0) + count;
+  let waits = true;
+  const left = (): void => {
+    if (waits) sender[kWaiting] = (sender[kWaiting] ?? 0) - count;
+    waits = false;
+  };
+  Object.assign(chunk, { [kLoad]: copies, [kLeft]: left } satisfies Laden);
   const done = (error?: Error | null): void => {
     // Those that never left.
     closeAll(copies);
+    left();
     callback?.(error);
   };
-  return Reflect.apply(writeOfDuplex, this, [chunk, undefined, done]);
+  const hasRoom = Reflect.apply(writeOfDuplex, this, [chunk, undefined, done]);
+  if ((sender[kWaiting] ?? 0) < MOST_WAITING || this.destroyed) return hasRoom;
+  this._writableState.needDrain = true;
+  return false;
 }
 
 /** `count` descriptors at `place` of the table came with the bytes that are told next; a negative count is an error. */

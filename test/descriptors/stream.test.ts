@@ -463,3 +463,51 @@ test('to and from Python’s socket.send_fds and recv_fds', async (t) => {
   peer.destroy();
   server.close();
 });
+
+test('a peer that does not read makes the sender wait before its table is full, and nothing is lost', async (t) => {
+  const [one, other] = pair(t, { maxDescriptors: 1, maxOpenDescriptors: 1000 });
+  const before = takeCensus();
+  let sent = 0;
+  while (sent < 5000) {
+    sent += 1;
+    if (!one.sendDescriptors([0], '.')) break;
+  }
+  const held = Object.values(grown(before, takeCensus())).reduce((sum, count) => sum + count, 0);
+  assert.ok(sent > 1 && held <= 16, `${held} copies`);
+  assert.equal(one.writableNeedDrain, true);
+  let received = 0;
+  other.on('descriptors', (descriptors: Descriptor[]) => {
+    received += descriptors.length;
+    for (const descriptor of descriptors) descriptor.close();
+  });
+  const drained = once(one, 'drain');
+  other.resume();
+  await drained;
+  one.end();
+  await once(other, 'end');
+  assert.equal(received, sent);
+});
+
+test('descriptors between other writes, all queued in one turn, leave in order and at no growing cost', async (t) => {
+  const count = 300;
+  const [one, other] = pair(t, { maxDescriptors: 1, maxOpenDescriptors: 1000 });
+  const order: string[] = [];
+  other.on('descriptors', (descriptors: Descriptor[]) => {
+    order.push('d');
+    for (const descriptor of descriptors) descriptor.close();
+  });
+  other.on('data', (bytes: Buffer) => void order.push(bytes.toString()));
+  one.cork();
+  for (let i = 0; i < count; ++i) {
+    one.sendDescriptors([0], '<');
+    one.write('a');
+    one.write('b>');
+  }
+  one.uncork();
+  one.end();
+  await once(other, 'end');
+  // What is between two may come with the next one's byte.
+  const all = order.join('');
+  assert.equal(all.replaceAll('d', ''), '<ab>'.repeat(count));
+  assert.equal(all.replaceAll(/[^d]/g, '').length, count);
+});
