@@ -53,11 +53,16 @@ export class DescriptorQuota {
     if (this.open.size + count > this.most) this.forgetClosed();
     if (this.open.size + count > this.most) {
       closeAll(received);
-      return codedError(
+      const error = codedError(
         Error,
         'ERR_AFUNIX_DESCRIPTOR_LIMIT',
         `${count} descriptors came, ${this.open.size} of this connection are open, and maxOpenDescriptors is ${this.most}`,
       );
+      addHint(
+        error,
+        'close() them sooner, or raise `maxOpenDescriptors` to as many as may come while a listener still works on earlier ones; what was take()n does not count',
+      );
+      return error;
     }
     for (const descriptor of received) this.open.add(new WeakRef(descriptor));
     return null;

@@ -2,7 +2,7 @@
  * Descriptor: an open descriptor and the duty to close it. It knows nothing of what the descriptor is for; the casts, in
  * descriptor-casts.ts, give it to somebody who does.
  */
-import { errnoException } from './errors';
+import { addHint, errnoException } from './errors';
 import { checkDescriptor, requireAddon } from './checks';
 
 const EBADF = -9;
@@ -159,5 +159,10 @@ export class Descriptor {
 export function descriptorOf(name: string, value: unknown): number {
   const given =
     typeof value === 'object' && value !== null ? (value as { fd?: unknown }).fd : value;
+  if (given === -1 && given !== value) {
+    const error = errnoException(EBADF, 'fcntl');
+    addHint(error, `${name} is closed, or its number was taken`);
+    throw error;
+  }
   return checkDescriptor(name, given);
 }

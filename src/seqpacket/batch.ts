@@ -159,8 +159,13 @@ export class MessageBatch implements Iterable<Buffer> {
 
   /** Closes the descriptors that nobody took, and gives a borrowed batch's memory back. */
   release(): void {
-    if (this.ancillary !== null) for (const ancillary of this.ancillary) ancillary?.close();
+    this.closeDescriptors();
     this.giveBack();
+  }
+
+  /** @internal Those that nobody took. */
+  closeDescriptors(): void {
+    if (this.ancillary !== null) for (const ancillary of this.ancillary) ancillary?.close();
   }
 
   private giveBack(): void {

@@ -147,8 +147,9 @@ export class Inbox {
     if (this.end !== null && !this.endTold) this.end = { error: this.end.error ?? error };
   }
 
-  /** The socket is gone; who waits is told. */
-  abandon(error: Error | null): void {
+  /** The socket is gone; who waits is told. `byUser`: and what an iterator has handed out is not looked at any more, either. */
+  abandon(error: Error | null, byUser: boolean): void {
+    if (byUser && this.end === null) this.current?.closeDescriptors();
     this.dead = true;
     this.end ??= { error };
     this.endTold = true;

@@ -370,7 +370,10 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     this.#idle?.clear();
     const failed = error !== undefined && error !== null;
     const iterated = this.#inbox.isTaken;
-    this.#inbox.abandon(error ?? null);
+    this.#inbox.abandon(error ?? null, !failed && !this.readableEnded);
+    for (const callback of this.#finishing.splice(0)) {
+      process.nextTick(callback, this.#neverFinishes());
+    }
     this.#ancillary?.close();
     const close = (): void => {
       this.closed = true;

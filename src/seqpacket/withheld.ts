@@ -3,7 +3,7 @@ import type { AsyncResource } from 'node:async_hooks';
 import type { Descriptor } from '../descriptor';
 import { closeAll } from '../descriptor-sending';
 
-export type SendCallback = (error: Error | null) => void;
+export type SendCallback = (error: NodeJS.ErrnoException | null) => void;
 
 /** Somebody who is told what became of a message. */
 export interface Waiting {

@@ -639,3 +639,49 @@ test('to and from Python’s socket.send_fds and recv_fds', async (t) => {
   reader.close();
   if (child.exitCode === null) await once(child, 'close');
 });
+
+test('a peer that does not read makes the sender wait before its table is full, and nothing is lost', async (t) => {
+  const [one, other] = pairOf(t, { maxDescriptors: 1, maxOpenDescriptors: 1000 });
+  other.pause();
+  const before = takeCensus();
+  let sent = 0;
+  while (sent < 5000) {
+    sent += 1;
+    if (!one.sendDescriptors([0], String(sent))) break;
+  }
+  const held = Object.values(grown(before, takeCensus())).reduce((sum, count) => sum + count, 0);
+  assert.ok(held <= 16, `${held} copies`);
+  assert.equal(one.writableNeedDrain, true);
+  let received = 0;
+  other.on('message', (_, { descriptors }) => {
+    assert.equal(descriptors.length, 1);
+    closeAll(descriptors);
+    received += 1;
+  });
+  const drained = happens(one, 'drain');
+  other.resume();
+  await drained;
+  await until(() => received === sent);
+});
+
+test('a batch that is handed out and not released is closed with the socket', async (t) => {
+  const [one, other] = pairOf(t, TAKING);
+  const before = takeCensus();
+  await send(one, [0, 1], 'x');
+  const kept = await batch(other);
+  assert.equal(kept.descriptorCounts[0], 2);
+  other.destroy();
+  await happens(other, 'close');
+  assert.deepEqual(grown(before, takeCensus()), {});
+  assert.deepEqual(kept.takeDescriptors(0), []);
+});
+
+test('one that is closed, or was taken, is EBADF', (t) => {
+  const [one] = pairOf(t, TAKING);
+  const closed = new Descriptor(fs.openSync('/dev/null', 'r'));
+  closed.close();
+  assert.throws(() => one.sendDescriptors([0, closed], 'x'), {
+    code: 'EBADF',
+    hint: /descriptors\[1\] is closed/,
+  });
+});
