@@ -38,6 +38,9 @@ export interface BatchesOptions {
   memory?: BatchMemory;
 }
 
+/** Of `end()`: with an error if the socket will never finish. */
+export type EndCallback = (error?: NodeJS.ErrnoException) => void;
+
 const kListen = Symbol('listen');
 const kLookAgain = Symbol('look again');
 
@@ -75,6 +78,10 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   #idle: IdleTimer | null = null;
   #pendingSeen = 0;
   #lookedAtSoon = false;
+  /** Who waits for 'finish'. */
+  #finishing: EndCallback[] = [];
+  /** It is read as a stream. */
+  #streamed = false;
   /** Of a connection that is gone. */
   #counted = { bytesRead: 0, bytesWritten: 0, messagesRead: 0, messagesWritten: 0 };
 
@@ -224,11 +231,11 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     if (this.#connection === null && !this.destroyed) {
       throw codedError(Error, 'ERR_SOCKET_CLOSED', `${who} needs a connection: connect() first`);
     }
-    if (this.#inbox.isTaken) {
+    if (this.#inbox.isTaken || this.#streamed) {
       throw codedError(
         Error,
         'ERR_AFUNIX_READING',
-        'Somebody iterates over the batches of this socket, or a ring takes its messages',
+        'Somebody iterates over the batches of this socket, reads it as a stream, or a ring takes its messages',
       );
     }
   }
@@ -336,17 +343,34 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   }
 
   /** Ends this direction, behind everything sent; `callback` runs on 'finish'. */
-  end(callback?: () => void): this;
-  end(message: Message, callback?: () => void): this;
-  end(first?: Message | (() => void), second?: () => void): this {
+  end(callback?: EndCallback): this;
+  end(message: Message, callback?: EndCallback): this;
+  end(first?: Message | EndCallback, second?: EndCallback): this {
     const callback = typeof first === 'function' ? first : second;
     if (first !== undefined && typeof first !== 'function') this.send(first);
-    if (callback !== undefined) this.once('finish', callback);
+    if (callback !== undefined) this.#awaitFinish(callback);
     if (this.writableEnded || this.destroyed) return this;
     this.writableEnded = true;
     if (this.connecting) this.once('connect', () => this.#finish());
     else this.#finish();
     return this;
+  }
+
+  #awaitFinish(callback: EndCallback): void {
+    if (this.writableFinished) {
+      const code = 'ERR_STREAM_ALREADY_FINISHED';
+      const error = codedError(Error, code, 'Cannot call end after a stream was finished');
+      process.nextTick(callback, error);
+    } else if (this.destroyed) {
+      process.nextTick(callback, this.#neverFinishes());
+    } else {
+      this.#finishing.push(callback);
+    }
+  }
+
+  #neverFinishes(): Error {
+    const code = 'ERR_STREAM_DESTROYED';
+    return this.errored ?? codedError(Error, code, 'Cannot call end after a stream was destroyed');
   }
 
   #finish(): void {
@@ -355,6 +379,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
       if (this.#outbox.failure !== null) return;
       this.writableFinished = true;
       if (this.readableEnded) process.nextTick(destroySocket, this);
+      for (const callback of this.#finishing.splice(0)) process.nextTick(callback);
       this.emit('finish');
     });
   }
@@ -453,12 +478,20 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
 
   /** An object-mode Duplex: a message is a chunk, both ways. */
   toDuplex(): Duplex {
+    this.#claimAsStream();
     return messageDuplex(this);
   }
 
   /** The same as web streams. */
   toWeb(): { readable: ReadableStream<Uint8Array>; writable: WritableStream<Message> } {
+    this.#claimAsStream();
     return messageWebStreams(this);
+  }
+
+  #claimAsStream(): void {
+    // One that connects yet can be a stream from the start.
+    if (this.#connection !== null || this.#streamed) this.#claim('toDuplex()');
+    this.#streamed = true;
   }
 
   // What it tells about itself

@@ -32,7 +32,7 @@ export function messageDuplex(socket: Socket): Duplex {
       trying(done, () => void socket.sendBatch(chunks.map(messageOf), done)),
     final(done: Done) {
       if (socket.writableFinished) done();
-      else socket.end(() => done());
+      else socket.end(done);
     },
     destroy(error, done: Done) {
       if (socket.closed) {
@@ -53,6 +53,9 @@ export function messageDuplex(socket: Socket): Duplex {
   socket.on('end', () => duplex.push(null));
   socket.on('error', (error) => void duplex.destroy(error));
   socket.on('close', () => void duplex.destroy());
+  // What has been told before is not told again.
+  if (socket.readableEnded) duplex.push(null);
+  if (socket.destroyed) duplex.destroy();
   return duplex;
 }
 
