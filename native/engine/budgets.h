@@ -14,10 +14,12 @@ inline constexpr size_t kReadSize = 64 * 1024;
 // read is left.
 inline constexpr size_t kReceiveAreaSize = 5 * kReadSize;
 
-// Buffers for short reads that an io_uring fills, behind the receive area. A socket whose message
-// fills one is read directly from then on; until we notice, the kernel may have filled 32 of them
-// for it (MULTISHOT_MAX_RETRY in io_uring/net.c).
-inline constexpr uint32_t kRingBufferSize = 8 * 1024;
+// Buffers that an io_uring fills, behind the receive area. Each holds a whole read, so that what is
+// in the queue comes in one piece; of one that brings little, memory is only touched in front. A
+// socket that gets a long read is read directly from then on; until we notice, the kernel may have
+// filled 32 of them for it (MULTISHOT_MAX_RETRY in io_uring/net.c).
+inline constexpr uint32_t kRingBufferSize = kReadSize;
+inline constexpr size_t kLongRead = 8 * 1024;
 inline constexpr uint16_t kRingBufferCount = 128;
 inline constexpr size_t kReceiveMemorySize =
     kReceiveAreaSize + size_t{kRingBufferCount} * kRingBufferSize;

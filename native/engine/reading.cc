@@ -93,7 +93,7 @@ bool ReadinessEngine::ReadSome(StreamSocket& socket) {
       Complete(socket.handle, CompletionKind::kDescriptors, static_cast<int32_t>(descriptors),
                descriptors_.Put(ancillary.TakeDescriptors()));
     }
-    if (bytes >= kRingBufferSize) {
+    if (bytes >= kLongRead) {
       socket.direct_reads = kDirectReads;
     } else if (socket.direct_reads > 0) {
       --socket.direct_reads;

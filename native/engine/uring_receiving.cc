@@ -43,7 +43,7 @@ void UringEngine::Tell(StreamSocket& socket, const uring::Answer& answer) {
   counters_.bytes_read += static_cast<size_t>(answer.result);
   if (std::exchange(socket.told_in, collection_) != collection_) socket.told_bytes = 0;
   socket.told_bytes += static_cast<uint32_t>(answer.result);
-  if (static_cast<uint32_t>(answer.result) == kRingBufferSize) socket.direct_reads = kDirectReads;
+  if (static_cast<size_t>(answer.result) >= kLongRead) socket.direct_reads = kDirectReads;
   Complete(socket.handle, CompletionKind::kData, answer.result,
            static_cast<int32_t>(kReceiveAreaSize + buffer * kRingBufferSize));
   Recycle(socket, answer);

@@ -15,7 +15,7 @@ export const SEND_AREA_SIZE = 256 * 1024;
 export const READ_SIZE = 64 * 1024;
 export const RECEIVE_AREA_SIZE = 5 * READ_SIZE;
 /** Behind it: the buffers that an io_uring fills. */
-export const RING_BUFFER_SIZE = 8 * 1024;
+export const RING_BUFFER_SIZE = READ_SIZE;
 export const RING_BUFFER_COUNT = 128;
 export const RECEIVE_MEMORY_SIZE = RECEIVE_AREA_SIZE + RING_BUFFER_COUNT * RING_BUFFER_SIZE;
 export const SLAB_COUNT = 4;

@@ -42,6 +42,27 @@ scenario(
   { over: bothFamilies },
 );
 
+scenario(
+  'what is in the queue when it is read comes in one piece, as far as one read of 64 KiB reaches',
+  async (stage) => {
+    for (const length of [8191, 8192, 8193, 20_000, 40_000, 65_536, 70_000]) {
+      const { client, peer } = await pair(stage);
+      peer.on('data', (chunk: Buffer) => stage.trace(`${length} bytes`, chunk.length));
+      // It reads, as a socket does that has had something short.
+      const short = happens(peer, 'data');
+      client.write('short');
+      await short;
+      const all = receives(peer, length);
+      client.write(pattern(length));
+      assert.deepEqual(await all, pattern(length));
+      stage.trace(`${length} bytes`, 'of', peer.bytesRead);
+    }
+    assert.deepEqual(stage.lane('40000 bytes'), [[5], [40_000], ['of', 40_005]]);
+    assert.deepEqual(stage.lane('70000 bytes'), [[5], [65_536], [4464], ['of', 70_005]]);
+  },
+  { over: bothFamilies },
+);
+
 scenario('ten thousand small writes arrive in order', async (stage) => {
   const { client, peer } = await pair(stage);
   const lines = Array.from({ length: 10_000 }, (_, number) => `${number}\n`);
