@@ -5,6 +5,37 @@
  */
 import net from 'node:net';
 
+/** What instances of subclasses are by now, whose classes are not derived from it: `net.Socket` or `net.Server`. */
+const twins = new WeakMap<object, object>();
+
+/** `net`, `tls` and `child_process` ask with `instanceof` what they are given. */
+export function isTwin(value: unknown, constructor: object): boolean {
+  return typeof value === 'object' && value !== null && twins.get(value) === constructor;
+}
+
+const isInstance = Function.prototype[Symbol.hasInstance] as (
+  this: unknown,
+  value: unknown,
+) => boolean;
+
+/** Puts `answer` in the place of `constructor`'s ordinary answer to `instanceof`. */
+export function answerInstanceOf(
+  constructor: object,
+  answer: (this: unknown, value: unknown) => boolean,
+): void {
+  Object.defineProperty(constructor, Symbol.hasInstance, { value: answer, configurable: true });
+}
+
+/** `instanceof` as it is, with those that have become `net`'s. */
+function tellTwins(constructor: object): void {
+  // Whoever else answers in the place of the ordinary one knows of twins.
+  if (Object.hasOwn(constructor, Symbol.hasInstance)) return;
+  answerInstanceOf(constructor, function (value) {
+    // Subclasses inherit this function.
+    return isInstance.call(this, value) || (this === constructor && isTwin(value, constructor));
+  });
+}
+
 /**
  * Gives `object` the methods of `theirs`. An instance of a subclass keeps its class: it gets the methods as its
  * own, except those that the subclass overrides.
@@ -24,6 +55,8 @@ function takeMethods(object: object, ours: object, theirs: object): void {
     const descriptor = Object.getOwnPropertyDescriptor(theirs, key);
     Object.defineProperty(object, key, { ...descriptor, configurable: true });
   }
+  twins.set(object, theirs.constructor);
+  tellTwins(theirs.constructor);
 }
 
 /** Runs `act` on `object` as one of `net`'s own. If that throws, `object` is as it was. */
@@ -45,6 +78,7 @@ function actAsNet(
     act();
   } catch (error) {
     Object.setPrototypeOf(object, prototype);
+    twins.delete(object);
     for (const key of Reflect.ownKeys(object)) Reflect.deleteProperty(object, key);
     Object.defineProperties(object, before);
     throw error;

@@ -9,6 +9,7 @@ import net from 'node:net';
 import { becomeNetSocket } from '../socket/detaching';
 import { SocketMethods } from '../socket/methods';
 import { callers } from '../caller';
+import { answerInstanceOf, isTwin } from '../net-twin';
 
 const TLS = new Set(['node:_tls_wrap', 'node:internal/tls/wrap']);
 const CHILD_PROCESS = 'node:internal/child_process';
@@ -19,7 +20,7 @@ const isInstance = Function.prototype[Symbol.hasInstance] as (
 ) => boolean;
 
 function hasInstance(this: unknown, value: unknown): boolean {
-  if (!isInstance.call(this, value)) return false;
+  if (!isInstance.call(this, value)) return this === net.Socket && isTwin(value, net.Socket);
   // Subclasses of net.Socket inherit this function.
   if (this !== net.Socket || !(value instanceof SocketMethods)) return true;
   const [caller = ''] = callers(hasInstance, 1);
@@ -36,5 +37,5 @@ export function deriveFromNet(): void {
   Object.defineProperty(ours, 'constructor', { ...hidden, value: net.Socket, writable: true });
   // net's own would be null for some sockets and undefined for others.
   Object.defineProperty(ours, '_handle', { ...hidden, get: () => undefined });
-  Object.defineProperty(net.Socket, Symbol.hasInstance, { value: hasInstance, configurable: true });
+  answerInstanceOf(net.Socket, hasInstance);
 }

@@ -4,6 +4,7 @@
  */
 import net from 'node:net';
 import { callers } from '../caller';
+import { answerInstanceOf, isTwin } from '../net-twin';
 
 const CHILD_PROCESS = 'node:internal/child_process';
 
@@ -15,10 +16,13 @@ const isInstance = Function.prototype[Symbol.hasInstance] as (
 /** What has to happen before a server goes to another process. */
 const beforeSending = new WeakMap<object, () => void>();
 
+let answering = false;
+
 function hasInstance(this: unknown, value: unknown): boolean {
-  if (!isInstance.call(this, value)) return false;
+  const isServer = isInstance.call(this, value);
   // Subclasses of net.Server inherit this function.
-  if (this !== net.Server) return true;
+  if (this !== net.Server) return isServer;
+  if (!isServer) return isTwin(value, net.Server);
   const prepare = beforeSending.get(value as object);
   if (prepare !== undefined && callers(hasInstance, 1)[0] === CHILD_PROCESS) prepare();
   return true;
@@ -26,11 +30,7 @@ function hasInstance(this: unknown, value: unknown): boolean {
 
 /** `prepare` is called whenever `server` is about to be sent. */
 export function whenSent(server: net.Server, prepare: () => void): void {
-  if (!Object.hasOwn(net.Server, Symbol.hasInstance)) {
-    Object.defineProperty(net.Server, Symbol.hasInstance, {
-      value: hasInstance,
-      configurable: true,
-    });
-  }
+  if (!answering) answerInstanceOf(net.Server, hasInstance);
+  answering = true;
   beforeSending.set(server, prepare);
 }

@@ -1,5 +1,7 @@
 /** Ports and hosts are node:net's: the same functions, and sockets and servers that do what its do. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { EventEmitter } from 'node:events';
 import nodeNet, { type AddressInfo, type Server, type Socket } from 'node:net';
 import { scenario, type Stage } from './scenario';
 import { callWith } from '../helpers/attempt';
@@ -595,6 +597,46 @@ scenario('a subclass of Server listens on a port like its base', async (stage) =
   discard(stage, client);
   assert.equal((await received(client)).toString(), 'hello');
   stage.trace('server', server.label, server instanceof Named);
+});
+
+scenario('a subclass on a port is a net.Server or net.Socket to whoever asks', async (stage) => {
+  class NamedServer extends stage.net.Server {}
+  class NamedSocket extends stage.net.Socket {}
+  const server = new NamedServer((peer) => peer.end('hello'));
+  stage.defer(() => closeServer(server));
+  server.listen(0, host);
+  await happens(server, 'listening');
+  const client = new NamedSocket().connect(portOf(server), host);
+  discard(stage, client);
+  stage.trace('server', server instanceof nodeNet.Server, server instanceof NamedServer);
+  stage.trace('client', client instanceof nodeNet.Socket, client instanceof NamedSocket);
+  stage.trace('other', {} instanceof nodeNet.Server, new EventEmitter() instanceof nodeNet.Socket);
+  assert.equal((await received(client)).toString(), 'hello');
+});
+
+scenario('a server on a port can be sent to a child, of whatever class it is', async (stage) => {
+  const program = `process.on('message', (message, server) => {
+    process.send([message, typeof server, server.address().port]);
+    server.close();
+  });`;
+  class Named extends stage.net.Server {}
+  for (const server of [stage.net.createServer(), new Named()]) {
+    stage.defer(() => closeServer(server));
+    server.listen(0, host);
+    await happens(server, 'listening');
+    const child = spawn(process.execPath, ['-e', program], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    stage.defer(() => child.kill('SIGKILL'));
+    const answer = happens(child, 'message');
+    child.send(null as never, server);
+    const [[message, type, port]] = (await answer) as [[unknown, string, number]];
+    stage.trace('child', message, type, port === portOf(server));
+    const exit = happens(child, 'exit');
+    child.disconnect();
+    await exit;
+  }
+  assert.deepEqual(stage.lane('child')[1], [null, 'object', true]);
 });
 
 scenario('4 MB over TCP, both ways', async (stage) => {
