@@ -1,7 +1,7 @@
 /** `require('afunix/http')`: `node:http`, `node:http2` and undici over sockets of ours. */
 import cluster from 'node:cluster';
 import http from 'node:http';
-import type nodeNet from 'node:net';
+import nodeNet from 'node:net';
 import type { Duplex } from 'node:stream';
 import { parseAddress, withAddress } from './address-string';
 import { missingBecause, native } from './binding';
@@ -33,6 +33,7 @@ export function serve<S extends nodeNet.Server>(
   callback?: () => void,
 ): S {
   const options = targetOf<ServeOptions>(where);
+  takeServerOptions(server, options);
   const args = callback === undefined ? [options] : [options, callback];
   if (native === null && rulesOf(options, {}) !== null) {
     throw cannotGuard('authorize or maxConnectionsPerUid', missingBecause ?? '');
@@ -42,6 +43,25 @@ export function serve<S extends nodeNet.Server>(
     Reflect.apply(server.listen as (...forwarded: unknown[]) => unknown, server, args);
   }
   return server;
+}
+
+/** What `net.Server` is told when it is made, and looks at for each connection. */
+const SERVER_OPTIONS = [
+  'allowHalfOpen',
+  'pauseOnConnect',
+  'highWaterMark',
+  'noDelay',
+  'keepAlive',
+  'keepAliveInitialDelay',
+] as const;
+
+/** Those that are given count from now on as if `server` had been made with them. */
+function takeServerOptions(server: nodeNet.Server, options: ServeOptions): void {
+  const given = SERVER_OPTIONS.filter((name) => options[name] !== undefined);
+  if (given.length === 0) return;
+  // It checks them, and makes of each what it makes of it.
+  const made = new nodeNet.Server(Object.fromEntries(given.map((name) => [name, options[name]])));
+  for (const name of given) Reflect.set(server, name, Reflect.get(made, name));
 }
 
 /** A path by itself, or one of the addresses that `connect()` and `listen()` take as strings. */

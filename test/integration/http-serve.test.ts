@@ -4,11 +4,13 @@ import http, { type RequestListener, type Server, type ServerOptions } from 'nod
 import http2 from 'node:http2';
 import nodeNet, { type Socket } from 'node:net';
 import path from 'node:path';
+import tls from 'node:tls';
 import { test, type TestContext } from 'node:test';
 import { fetch as undiciFetch, Agent as UndiciAgent, request as undiciRequest } from 'undici';
 import net from 'afunix';
 import type { PeerCredentials } from 'afunix/credentials';
 import { Agent, connector, serve } from 'afunix/http';
+import { certificate } from './certificate';
 import { collected, folder, happens } from './support';
 import { bothWays, isOurs, placeFor, type Way } from './ways';
 
@@ -231,6 +233,57 @@ test('serve() takes the options of listen(), and a port goes to net', async (t) 
     });
   });
   assert.equal(typeof (told as nodeNet.AddressInfo).port, 'number');
+});
+
+test('serve() takes the options of createServer(), as net.Server makes of them', async (t) => {
+  for (const given of [
+    { allowHalfOpen: true, pauseOnConnect: true, highWaterMark: 1234 },
+    { allowHalfOpen: false },
+    { highWaterMark: 0 },
+    {},
+  ]) {
+    const seen = async (server: nodeNet.Server, to: string): Promise<unknown> => {
+      const accepted = happens(server, 'connection');
+      if (!server.listening) await happens(server, 'listening');
+      const client = nodeNet.connect(to);
+      const [socket] = (await accepted) as [Socket];
+      const { allowHalfOpen, readableHighWaterMark, writableHighWaterMark } = socket;
+      const state = [
+        allowHalfOpen,
+        socket.isPaused(),
+        readableHighWaterMark,
+        writableHighWaterMark,
+      ];
+      socket.destroy();
+      client.destroy();
+      server.close();
+      return state;
+    };
+    const [ours, theirs] = ['ours', 'theirs'].map((name) => path.join(folder(t), name));
+    assert.deepEqual(
+      await seen(serve(nodeNet.createServer(), { path: ours, ...given }), ours),
+      await seen(nodeNet.createServer(given).listen(theirs), theirs),
+    );
+  }
+  const to = path.join(folder(t), 's');
+  const wrong = { path: to, highWaterMark: 'x' as unknown as number };
+  assert.throws(() => serve(nodeNet.createServer(), wrong), { code: 'ERR_INVALID_ARG_TYPE' });
+});
+
+test('a TLS server with allowHalfOpen, as docs/http.md has it, loses nothing of an echo', async (t) => {
+  const to = path.join(folder(t), 's');
+  const server = serve(
+    tls.createServer(certificate(t), (socket) => socket.pipe(socket)),
+    { path: to, allowHalfOpen: true },
+  );
+  t.after(() => server.close());
+  await happens(server, 'listening');
+  const bytes = Buffer.alloc(200_000, 'echo');
+  for (let round = 0; round < 4; round += 1) {
+    const client = tls.connect({ socket: net.connect(to), rejectUnauthorized: false });
+    client.end(bytes);
+    assert.deepEqual(await collected(client), bytes);
+  }
 });
 
 test('Agent keeps its connections, and takes the path of each request or its own', async (t) => {
