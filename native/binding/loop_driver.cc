@@ -118,7 +118,9 @@ void LoopDriver::Run() {
       told += completions;
       largest_batch = std::max(largest_batch, completions);
       if (engine_->HasWork() || completions >= kLooksBusy) {
-        if (++round >= kRounds || told >= kCompletionBudget) break;
+        // Immediates that a listener has set run before what its event has led to, as they do
+        // between two of libuv's own looks at the kernel.
+        if (!WouldSleep() || ++round >= kRounds || told >= kCompletionBudget) break;
         continue;
       }
       if (hope_ == nullptr) {

@@ -81,3 +81,20 @@ scenario('a tick that one event asks for runs before the next of its socket', as
   await together(() => peer.end('x'));
   await once(client, 'close');
 });
+
+scenario('an immediate that a listener sets runs before what its event leads to', async (stage) => {
+  const { client, peer } = await pairOf(stage);
+  const rounds = 20;
+  let left = rounds;
+  for (const [name, socket] of Object.entries({ client, peer })) {
+    socket.on('data', () => {
+      stage.trace('both', name);
+      setImmediate(() => stage.trace('both', 'immediate of', name));
+      if (left-- > 0) socket.write('x');
+      else socket.destroy();
+    });
+    socket.on('close', () => stage.trace('both', name, 'closed'));
+  }
+  client.write('x');
+  await Promise.all([once(client, 'close'), once(peer, 'close')]);
+});

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import http2 from 'node:http2';
+import https from 'node:https';
 import type { Server, Socket } from 'node:net';
 import tls from 'node:tls';
 import { bothFamilies, scenario, type Stage } from './scenario';
@@ -322,18 +323,56 @@ scenario('http2: a session runs over the socket', async (stage) => {
   );
 });
 
+/** Both ends know a key: there is no certificate to be made. */
+const key = Buffer.alloc(16, 7);
+const shared = { ciphers: 'PSK+AES128:@SECLEVEL=0', maxVersion: 'TLSv1.2' } as const;
+const ofServer = { ...shared, pskCallback: (): Buffer => key } as tls.TlsOptions;
+const ofClient: tls.ConnectionOptions = {
+  ...shared,
+  pskCallback: () => ({ psk: key, identity: 'tester' }),
+  checkServerIdentity: () => undefined,
+};
+
+scenario(
+  'https: bodies of all lengths are echoed over connections that are kept',
+  async (stage) => {
+    const address = stage.address();
+    const server = https.createServer(ofServer, (incoming, outgoing) => incoming.pipe(outgoing));
+    server.on('clientError', (error) => stage.trace('server', error));
+    await listen(
+      stage,
+      address,
+      { allowHalfOpen: true },
+      (peer) => void server.emit('connection', peer),
+    );
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
+    stage.defer(() => agent.destroy());
+    let connections = 0;
+    Reflect.set(agent, 'createConnection', () => {
+      connections += 1;
+      const below = stage.net.connect(address);
+      discard(stage, below);
+      return tls.connect({ socket: below, ...ofClient });
+    });
+    for (let length = 14_000; length < 40_000; length += 1000) {
+      const body = await new Promise<Buffer>((resolve, reject) => {
+        const outgoing = https.request({ agent, method: 'POST' }, (incoming) => {
+          const chunks: Buffer[] = [];
+          incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+          incoming.on('end', () => resolve(Buffer.concat(chunks)));
+        });
+        outgoing.on('error', reject);
+        outgoing.end(pattern(length));
+      });
+      assert.ok(body.equals(pattern(length)));
+    }
+    stage.trace('connections', connections);
+  },
+);
+
 scenario('tls: an encrypted connection runs over the socket', async (stage) => {
   const address = stage.address();
-  const key = Buffer.alloc(16, 7);
-  const ciphers = 'PSK+AES128:@SECLEVEL=0';
-  const server: Server = tls.createServer(
-    {
-      ciphers,
-      maxVersion: 'TLSv1.2',
-      pskCallback: (_socket: tls.TLSSocket, _identity: string) => key,
-    } as tls.TlsOptions,
-    (socket) => socket.pipe(socket),
-  );
+  const server: Server = tls.createServer(ofServer, (socket) => socket.pipe(socket));
   await listen(
     stage,
     address,
@@ -342,13 +381,7 @@ scenario('tls: an encrypted connection runs over the socket', async (stage) => {
   );
   const below = stage.net.connect(address);
   discard(stage, below);
-  const client = tls.connect({
-    socket: below,
-    ciphers,
-    maxVersion: 'TLSv1.2',
-    pskCallback: () => ({ psk: key, identity: 'tester' }),
-    checkServerIdentity: () => undefined,
-  });
+  const client = tls.connect({ socket: below, ...ofClient });
   stage.defer(() => client.destroy());
   client.on('error', (error) => stage.trace('client', error));
   await happens(client, 'secureConnect');
