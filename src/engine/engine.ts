@@ -324,6 +324,7 @@ function dispatch(count: number): boolean {
     batchBegins();
     batchCursor = 0;
     batchSize = count;
+    if (count > 1) acceptedFirst(count);
     headStart = submitsAtOnce && count > 1 ? Math.min(HEAD_START, count >> 1) : Infinity;
   }
   if (!inBatch) return false;
@@ -348,6 +349,24 @@ function dispatch(count: number): boolean {
   batchEnds();
   if (hasWork()) flushSoon();
   return false;
+}
+
+/**
+ * Of the two ends of a connection inside one thread, `net` tells the server first: it finds the listener ready before it looks at the
+ * clients, and takes one connection then. The engine knows of the client's when `connect()` returns, and tells it at the front of the batch.
+ */
+function acceptedFirst(count: number): void {
+  const { width } = COMPLETION;
+  let first = 0;
+  while (first < count && completions[first * width + 1] === Happened.closed) ++first;
+  if (first === count || completions[first * width + 1] !== Happened.connected) return;
+  const place = first * width;
+  let row = place;
+  while (row < count * width && completions[row + 1] !== Happened.accepted) row += width;
+  if (row === count * width) return;
+  const accepted = completions.slice(row, row + width);
+  completions.copyWithin(place + width, place, row);
+  completions.set(accepted, place);
 }
 
 /**

@@ -489,7 +489,8 @@ export class SocketMethods extends Duplex implements StreamUser {
   }
 
   get bufferSize(): number | undefined {
-    return this[kConnection] === null ? undefined : this.writableLength;
+    // `net` has a handle as soon as it knows where to go.
+    return this[kConnection] === null && !this.connecting ? undefined : this.writableLength;
   }
 
   get bytesRead(): number {

@@ -509,3 +509,40 @@ scenario('a connect callback is called once, however often data comes', async (s
   assert.equal(calls, 1);
   assert.equal(client.listenerCount('connect'), 0);
 });
+
+scenario('of the two ends in one process the server is told first', async (stage) => {
+  const address = stage.address();
+  const count = 3;
+  let told = 0;
+  const all = new Promise<void>((resolve) => {
+    const tell = (event: string): void => {
+      stage.trace('order', event);
+      told += 1;
+      if (told === 2 * count) resolve();
+    };
+    const server = stage.net.createServer((peer) => {
+      discard(stage, peer);
+      tell('connection');
+    });
+    stage.defer(() => server.close());
+    server.listen(address, () => {
+      for (let made = 0; made < count; made += 1) {
+        const client = stage.net.connect(address, () => tell('connect'));
+        discard(stage, client);
+      }
+    });
+  });
+  await all;
+  assert.deepEqual(stage.lane('order').slice(0, 2), [['connection'], ['connect']]);
+});
+
+scenario('bufferSize counts from the moment of connect()', async (stage) => {
+  const socket = new stage.net.Socket();
+  socket.on('error', () => undefined);
+  stage.trace('socket', 'before', socket.bufferSize);
+  socket.on('connectionAttempt', () => stage.trace('socket', 'attempt', socket.bufferSize));
+  socket.connect(stage.address());
+  stage.trace('socket', 'behind', socket.bufferSize);
+  await new Promise((resolve) => socket.on('close', resolve));
+  stage.trace('socket', 'closed', socket.bufferSize);
+});
