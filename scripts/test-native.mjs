@@ -35,6 +35,7 @@ const flagsOfAll = [
   '-g1', // Lines for the reports; more would only take longer to compile.
   '-fno-omit-frame-pointer',
   '-pthread',
+  '-DAFUNIX_CHECKED',
   ...['-Wall', '-Wextra', '-Wshadow', '-Wconversion', '-Werror'],
   '-Inative',
 ];

@@ -41,10 +41,6 @@ struct Endpoint {
   bool passes_credentials = false;
   // And it comes with a pidfd of theirs: kPidfdsPass, kNoPidfds, or −errno where it can't.
   int32_t pidfds = kNoPidfds;
-  // Requests that an io_uring holds of it, and those of them that were told to come back, as bits.
-  // They hold the open file, too: only when all are back it is really closed.
-  uint8_t requests_out = 0;
-  uint8_t requests_cancelled = 0;
   int32_t handle = -1;
   posix::Fd fd;
 };

@@ -90,7 +90,7 @@ int32_t EngineCore::ConnectOutcome(int32_t handle) {
 
 void EngineCore::UpdateLiveness(Endpoint& endpoint) {
   const bool counts = endpoint.closed
-                          ? endpoint.requests_out != 0
+                          ? HasRequestsOut(endpoint)
                           : endpoint.HasRequests() || (endpoint.referenced && endpoint.Watches());
   if (counts == endpoint.counted) return;
   endpoint.counted = counts;
@@ -184,7 +184,7 @@ void EngineCore::CloseEndpoint(Endpoint& endpoint) {
   UpdateLiveness(endpoint);
   endpoint.fd.Reset();
   ++counters_.syscalls;
-  if (endpoint.requests_out == 0) Defer(endpoint.handle, CompletionKind::kClosed, 0);
+  if (!HasRequestsOut(endpoint)) Defer(endpoint.handle, CompletionKind::kClosed, 0);
 }
 
 void EngineCore::ForgetEverything() {

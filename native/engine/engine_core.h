@@ -56,6 +56,9 @@ class EngineCore : public Engine {
   [[nodiscard]] Counters& counters() override { return counters_; }
 
  protected:
+  // The kernel has requests of it, which hold the open file.
+  [[nodiscard]] virtual bool HasRequestsOut(const Endpoint& endpoint) const = 0;
+
   [[nodiscard]] Connection* FindConnection(int32_t handle) const;
   [[nodiscard]] StreamSocket* FindStream(int32_t handle) const;
   // Null, and why, if there can be no socket of this type now.

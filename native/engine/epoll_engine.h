@@ -26,6 +26,7 @@ class EpollEngine final : public ReadinessEngine {
  private:
   explicit EpollEngine(const EngineMemory& memory) : ReadinessEngine(memory) {}
 
+  [[nodiscard]] bool HasRequestsOut(const Endpoint& /*endpoint*/) const override { return false; }
   [[nodiscard]] posix::Status Watch(Endpoint& endpoint) override;
   void Unwatch(Endpoint& endpoint) override;
   void WatchWritable(Connection& socket, bool watch) override;
@@ -35,7 +36,7 @@ class EpollEngine final : public ReadinessEngine {
   void TakeBack(StreamSocket& socket, std::vector<std::byte>& /*unread*/) override {
     Unwatch(socket);
   }
-  bool TellHeld(StreamSocket& /*socket*/) override { return false; }
+  bool TellHeld(StreamSocket& /*socket*/, bool& /*more*/) override { return false; }
   bool TellReceived(MessageSocket& /*socket*/, bool& /*more*/) override { return false; }
   bool MayReadNow(StreamSocket& /*socket*/) override { return true; }
   bool HoldsMessages(MessageSocket& /*socket*/) override { return false; }

@@ -175,7 +175,7 @@ void ReadinessEngine::FinishAccepting(Listener& listener, bool leave) {
     (void)posix::Shutdown(listener.fd.get(), SHUT_RD);
   }
   AwaitNoMore(listener);
-  if (listener.requests_out == 0) {
+  if (!HasRequestsOut(listener)) {
     listener.ready = true;
     Enqueue(listener);
   }

@@ -2,12 +2,10 @@
 #pragma once
 
 #include <cstddef>
-#include <vector>
 
 #include "engine/budgets.h"
 #include "engine/connection.h"
 #include "engine/pending_messages.h"
-#include "posix/uring_abi.h"
 
 namespace afunix::engine {
 
@@ -25,9 +23,6 @@ struct MessageSocket final : Connection {
   PendingMessages outgoing;
   // Its messages bring more than bytes.
   [[nodiscard]] bool WantsControl() const { return max_descriptors > 0 || passes_credentials; }
-
-  // What an io_uring brought and nobody was told yet, in order (io_uring).
-  std::vector<posix::uring::Answer> received;
 
   // What sending failed with: nothing behind a failure is sent.
   int send_error = 0;

@@ -64,10 +64,10 @@ class ReadinessEngine : public EngineCore {
   virtual void AwaitNoMore(Endpoint& endpoint) = 0;
   // Takes back what the kernel has of `socket`, and appends what it received and nobody was told.
   virtual void TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) = 0;
-  // `socket` has bytes that were received already: tells of them. True if it may have more.
-  virtual bool TellHeld(StreamSocket& socket) = 0;
+  // Tells what was received of `socket` already. False: nothing was, and it can be read directly.
+  [[nodiscard]] virtual bool TellHeld(StreamSocket& socket, bool& more) = 0;
   // The same for messages. False: none were, and none can be on their way but in the kernel's
-  // queue, so it can be read directly.
+  // queue.
   [[nodiscard]] virtual bool TellReceived(MessageSocket& socket, bool& more) = 0;
   // Nobody reads: whether messages of `socket` were received ahead. False: none were; what ended
   // the receiving is in its read_error.

@@ -37,7 +37,8 @@ posix::Result<posix::Received> ReadinessEngine::Receive(const StreamSocket& sock
 }
 
 bool ReadinessEngine::ReadSome(StreamSocket& socket) {
-  if (socket.held) return TellHeld(socket);
+  bool more = true;
+  if (TellHeld(socket, more)) return more;
   if (socket.max_descriptors > 0 && !descriptors_.HasRoom()) return true;
   Destination destination{{}, CompletionKind::kData};
   if (socket.reads_into_target) {
@@ -122,7 +123,7 @@ bool ReadinessEngine::ReadSome(StreamSocket& socket) {
       return false;
     }
     // After a hang-up no new edge will come: read until the kernel says 0.
-    const bool more = !emptied || socket.hung_up || socket.read_error != 0;
+    more = !emptied || socket.hung_up || socket.read_error != 0;
     if (!more) socket.ready = false;
     return more;
   }

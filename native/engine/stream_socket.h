@@ -2,12 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <memory>
 
 #include "engine/connection.h"
 #include "engine/pending_write.h"
-#include "posix/uring_abi.h"
 
 namespace afunix::engine {
 
@@ -24,15 +21,6 @@ struct StreamSocket final : Connection {
   bool bulk = false;
   // The peer has sent MSG_OOB, which no part of this library reads; the kernel skips it.
   bool has_out_of_band = false;
-  // The last collection in which a ring buffer of this socket's was told, and bytes told in it
-  // (io_uring).
-  uint32_t told_in = 0;
-  uint32_t told_bytes = 0;
-  // What an io_uring brought that its user has not been told: it reads no more, or has had its
-  // share.
-  std::unique_ptr<std::deque<posix::uring::Answer>> held;
-  // The submission whose bytes are in a request for the kernel, -1 for none (io_uring).
-  int32_t sending = -1;
   // Times that a large write found the queue full.
   uint32_t queue_filled = 0;
   PendingWrite write;

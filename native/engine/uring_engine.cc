@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/budgets.h"
+#include "posix/assert.h"
 
 namespace afunix::engine {
 
@@ -56,125 +57,6 @@ void UringEngine::SetAttended(bool attended) {
   }
 }
 
-uring::Request& UringEngine::Request() {
-  uring::Request* request = ring_.NextRequest();
-  // While the kernel keeps answers for which there was no room it takes no request: it is asked for
-  // them, too.
-  for (bool collect = false; request == nullptr; collect = true) {
-    Enter(collect);
-    request = ring_.NextRequest();
-  }
-  return *request;
-}
-
-void UringEngine::RequestFor(Endpoint& endpoint, Purpose purpose, uint8_t operation,
-                             uint32_t events) {
-  uring::Request& request = Request();
-  request.operation = operation;
-  request.fd = endpoint.fd.get();
-  request.operation_flags = events;
-  request.tag = TagFor(purpose, endpoints_.Tag(endpoint.handle));
-  if (purpose == Purpose::kReceive) {
-    request.priority = uring::kReceiveMultishot;
-    request.flags = uring::kSelectBuffer;
-    request.buffer_group = endpoint.kind == Endpoint::Kind::kMessages ? kMessages : kBytes;
-  } else if (purpose == Purpose::kAccept) {
-    request.priority = uring::kAcceptMultishot;
-  } else if (purpose == Purpose::kPollReadable && endpoint.kind == Endpoint::Kind::kMessages) {
-    // Messages are read until there are none: it says when there are new ones, as an edge-triggered
-    // epoll does, and need not be asked again.
-    request.length = uring::kPollMultishot;
-  }
-  endpoint.requests_out |= static_cast<uint8_t>(purpose);
-  ++requests_out_;
-}
-
-posix::Status UringEngine::Watch(Endpoint& endpoint) {
-  // A stream is asked for when somebody reads.
-  if (!ring_.open()) return posix::Error{EBADF};
-  AwaitMore(endpoint);
-  SubmitUnattended(false);
-  return {};
-}
-
-void UringEngine::AwaitMore(Endpoint& endpoint) {
-  if (endpoint.closed || endpoint.queued) return;
-  if (endpoint.kind == Endpoint::Kind::kListener) {
-    if (endpoint.ready) return;
-    const auto& listener = static_cast<Listener&>(endpoint);
-    if (listener.requests_out != 0 || listener.backing_off || listener.finishing) return;
-    if (listener.shared) {
-      // A connection wakes one waiter that accepts (poll_exclusive in io_uring/opdef.c), always the
-      // first in line, and a request that stays keeps its place there: one thread would get all of
-      // them, busy or not. A plain poll wakes everybody who waits, and who is busy does not wait.
-      RequestFor(endpoint, Purpose::kPollReadable, uring::kPollAdd, POLLIN);
-    } else {
-      RequestFor(endpoint, Purpose::kAccept, uring::kAccept, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    }
-    return;
-  }
-  auto& socket = static_cast<Connection&>(endpoint);
-  if (socket.ended || socket.connecting) return;
-  // What is ready says nothing of an end that comes behind it.
-  if (!socket.watches_end && (!socket.reading || socket.ready)) return;
-  const bool directly = socket.watches_end || IsReadDirectly(socket);
-  if (attended_ && directly && socket.kind == Endpoint::Kind::kStream &&
-      static_cast<StreamSocket&>(socket).busy_polled) {
-    // It is looked at anyway.
-    return;
-  }
-  constexpr uint8_t kReads =
-      static_cast<uint8_t>(Purpose::kReceive) | static_cast<uint8_t>(Purpose::kPollReadable);
-  if ((socket.requests_out & kReads) != 0) {
-    // A poll request for messages stays until it is told to come back.
-    if (!directly && socket.kind == Endpoint::Kind::kMessages) {
-      Cancel(socket, Purpose::kPollReadable);
-    }
-  } else if (directly) {
-    RequestFor(socket, Purpose::kPollReadable, uring::kPollAdd, POLLIN | POLLPRI | POLLRDHUP);
-  } else {
-    // MSG_TRUNC: tell how long a message was, not how much of it there was room for.
-    RequestFor(socket, Purpose::kReceive, uring::kReceive,
-               socket.kind == Endpoint::Kind::kMessages ? MSG_TRUNC : 0);
-  }
-}
-
-void UringEngine::AwaitNoMore(Endpoint& endpoint) {
-  if (endpoint.kind == Endpoint::Kind::kListener) {
-    Cancel(endpoint, Purpose::kAccept);
-    Cancel(endpoint, Purpose::kPollReadable);
-  } else {
-    Cancel(endpoint, Purpose::kReceive);
-  }
-}
-
-void UringEngine::WatchWritable(Connection& socket, bool watch) {
-  // A request for it is answered once; there is nothing to take back.
-  if (!watch || (socket.requests_out & static_cast<uint8_t>(Purpose::kPollWritable)) != 0) return;
-  RequestFor(socket, Purpose::kPollWritable, uring::kPollAdd, POLLOUT);
-}
-
-void UringEngine::Unwatch(Endpoint& endpoint) {
-  if (endpoint.kind == Endpoint::Kind::kStream) Discard(static_cast<StreamSocket&>(endpoint));
-  if (endpoint.kind == Endpoint::Kind::kMessages) Discard(static_cast<MessageSocket&>(endpoint));
-  for (uint8_t bit = 1; bit <= kAllOfEndpoint; bit = static_cast<uint8_t>(bit << 1)) {
-    Cancel(endpoint, static_cast<Purpose>(bit));
-  }
-}
-
-void UringEngine::Cancel(Endpoint& endpoint, Purpose purpose) {
-  const auto bit = static_cast<uint8_t>(purpose);
-  if ((endpoint.requests_out & bit) == 0 || (endpoint.requests_cancelled & bit) != 0) return;
-  uring::Request& request = Request();
-  request.operation = uring::kAsyncCancel;
-  request.fd = -1;
-  request.address = TagFor(purpose, endpoints_.Tag(endpoint.handle));
-  request.flags = uring::kNoAnswerOnSuccess;
-  request.tag = TagFor(Purpose::kCancel, 0);
-  endpoint.requests_cancelled |= bit;
-  cancelled_ = true;
-}
-
 void UringEngine::Enter(bool collect) {
   ++counters_.syscalls;
   // EAGAIN and EBUSY: what could not be submitted stays for the next time.
@@ -189,20 +71,31 @@ void UringEngine::Enter(bool collect) {
         // It was too late; the request answers for itself.
         break;
       default:
-        // What was closed is told to be closed as soon as it is.
-        if (IsOfClosed(answer)) {
-          OnAnswer(answer);
-        } else {
-          answers_.push_back(answer);
-        }
+        Note(answer);
     }
   }
 }
 
-bool UringEngine::IsOfClosed(const uring::Answer& answer) const {
-  if (!IsOfEndpoint(answer)) return false;
-  const Endpoint* endpoint = endpoints_.FindTagged(answer.tag & kEndpointTag);
-  return endpoint == nullptr || endpoint->closed;
+Endpoint& UringEngine::EndpointOf(const uring::Answer& answer) const {
+  Endpoint* const endpoint = endpoints_.FindTagged(answer.tag & kEndpointTag);
+  AFUNIX_ASSERT(endpoint != nullptr, "the kernel answers for endpoints that are there");
+  return *endpoint;
+}
+
+void UringEngine::Note(const uring::Answer& answer) {
+  if (IsOfEndpoint(answer)) {
+    const Endpoint& endpoint = EndpointOf(answer);
+    UringState& state = states_.Of(endpoint);
+    AFUNIX_ASSERT(state.IsOut(static_cast<Purpose>(answer.tag >> 56)),
+                  "an answer belongs to a request that is out");
+    // What was closed is told to be closed as soon as it is, but nothing ahead of what came before.
+    ++state.waiting;
+    if (endpoint.closed && state.waiting == 1) {
+      OnAnswer(answer);
+      return;
+    }
+  }
+  answers_.push_back(answer);
 }
 
 void UringEngine::SubmitUnattended(bool collect) {
@@ -227,7 +120,7 @@ void UringEngine::Submit(std::span<Submission> submissions, bool more) {
     Submission& submission = submissions[row];
     StreamSocket* socket = FindStream(submission.handle);
     // What comes behind a send has to know what became of it.
-    if (socket != nullptr && socket->sending >= 0) SendRequested(collect);
+    if (socket != nullptr && states_.Of(*socket).sending >= 0) SendRequested(collect);
     if (socket != nullptr && submissions.size() > 1 && CanSend(submission, *socket)) {
       RequestSend(row, *socket);
     } else {
@@ -257,7 +150,9 @@ void UringEngine::NoteEvents(bool ask) {
     }
   }
   while (next_answer_ < answers_.size() && HasRoom() && accepted_ < kAcceptBudget) {
-    OnAnswer(answers_[next_answer_++]);
+    // A copy: what it leads to may add to them.
+    const uring::Answer answer = answers_[next_answer_++];
+    OnAnswer(answer);
   }
   if (next_answer_ == answers_.size()) {
     answers_.clear();
@@ -274,19 +169,18 @@ void UringEngine::OnAnswer(const uring::Answer& answer) {
   }
   // It was taken back before its turn came.
   if (purpose == Purpose::kCancel) return;
-  Endpoint* endpoint = endpoints_.FindTagged(answer.tag & kEndpointTag);
-  // Its number is not free before its requests are back.
-  if (endpoint == nullptr) return;
-  if ((answer.flags & uring::kHasMore) == 0) CameBack(*endpoint, purpose);
-  if (endpoint->kind == Endpoint::Kind::kListener) {
-    OnListenerAnswer(static_cast<Listener&>(*endpoint), purpose, answer.result);
+  Endpoint& endpoint = EndpointOf(answer);
+  --states_.Of(endpoint).waiting;
+  if ((answer.flags & uring::kHasMore) == 0) CameBack(endpoint, purpose);
+  if (endpoint.kind == Endpoint::Kind::kListener) {
+    OnListenerAnswer(static_cast<Listener&>(endpoint), purpose, answer.result);
     return;
   }
-  if (endpoint->closed) {
-    Recycle(*endpoint, answer);
+  if (endpoint.closed) {
+    Recycle(endpoint, answer);
     return;
   }
-  auto& socket = static_cast<Connection&>(*endpoint);
+  auto& socket = static_cast<Connection&>(endpoint);
   if (purpose == Purpose::kReceive) {
     if (socket.kind == Endpoint::Kind::kStream) {
       OnReceived(static_cast<StreamSocket&>(socket), answer);
@@ -316,10 +210,13 @@ void UringEngine::Recycle(const Endpoint& endpoint, const uring::Answer& answer)
 
 void UringEngine::CameBack(Endpoint& endpoint, Purpose purpose) {
   const auto kept = static_cast<uint8_t>(~static_cast<uint8_t>(purpose));
-  endpoint.requests_out &= kept;
-  endpoint.requests_cancelled &= kept;
+  UringState& state = states_.Of(endpoint);
+  AFUNIX_ASSERT(state.IsOut(purpose), "a request that comes back was out");
+  state.out &= kept;
+  state.cancelled &= kept;
   --requests_out_;
-  if (endpoint.closed && endpoint.requests_out == 0) {
+  if (endpoint.closed && state.out == 0) {
+    AFUNIX_ASSERT(state.waiting == 0, "the last answer is looked at last");
     UpdateLiveness(endpoint);
     Defer(endpoint.handle, CompletionKind::kClosed, 0);
   }
@@ -333,7 +230,7 @@ void UringEngine::OnListenerAnswer(Listener& listener, Purpose purpose, int32_t 
   }
   if (listener.closed) return;
   // What the request did not bring is still in the backlog.
-  if (listener.finishing && listener.requests_out == 0) listener.ready = true;
+  if (listener.finishing && !HasRequestsOut(listener)) listener.ready = true;
   if (listener.ready) Enqueue(listener);
   AwaitMore(listener);
 }
@@ -388,6 +285,7 @@ void UringEngine::Shutdown() {
   told_buffers_.clear();
   ForgetEverything();
   ForgetQueues();
+  states_.Clear();
   ring_ = posix::Uring();
   buffers_ = posix::UringBuffers();
   message_buffers_ = posix::UringBuffers();

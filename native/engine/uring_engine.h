@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/readiness_engine.h"
+#include "engine/uring_state.h"
 #include "posix/event_fd.h"
 #include "posix/timer_fd.h"
 #include "posix/uring.h"
@@ -41,35 +42,28 @@ class UringEngine final : public ReadinessEngine {
   void Shutdown() override;
 
  private:
-  // What a request is for: a bit in Endpoint::requests_out, or one of those without an endpoint.
-  enum class Purpose : uint8_t {
-    kReceive = 1,
-    kPollReadable = 2,
-    kPollWritable = 4,
-    kAccept = 8,
-    kSend = 16,
-    kTimer = 32,
-    kCancel = 64,
-  };
-  static constexpr uint8_t kAllOfEndpoint = 1 | 2 | 4 | 8;
+  using Purpose = UringPurpose;
   static constexpr uint64_t kEndpointTag = (uint64_t{1} << 56) - 1;
 
   explicit UringEngine(const EngineMemory& memory) : ReadinessEngine(memory) {}
 
-  // uring_engine.cc
+  [[nodiscard]] bool HasRequestsOut(const Endpoint& endpoint) const override {
+    const UringState* state = states_.Find(endpoint);
+    return state != nullptr && state->out != 0;
+  }
+
+  // uring_requests.cc
   [[nodiscard]] posix::Status Watch(Endpoint& endpoint) override;
   void Unwatch(Endpoint& endpoint) override;
   void WatchWritable(Connection& socket, bool watch) override;
   void AwaitMore(Endpoint& endpoint) override;
   void AwaitNoMore(Endpoint& endpoint) override;
   void TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) override;
-  bool TellHeld(StreamSocket& socket) override;
+  [[nodiscard]] bool TellHeld(StreamSocket& socket, bool& more) override;
   bool TellReceived(MessageSocket& socket, bool& more) override;
   bool MayReadNow(StreamSocket& socket) override;
   bool HoldsMessages(MessageSocket& socket) override;
   bool MayLookForEnd(const MessageSocket& socket) const override;
-  void NoteEvents(bool ask) override;
-  void ArmTimer(int64_t when) override;
 
   [[nodiscard]] static uint64_t TagFor(Purpose purpose, uint64_t rest) {
     return static_cast<uint64_t>(purpose) << 56 | rest;
@@ -77,14 +71,26 @@ class UringEngine final : public ReadinessEngine {
   [[nodiscard]] posix::uring::Request& Request();
   void RequestFor(Endpoint& endpoint, Purpose purpose, uint8_t operation, uint32_t events);
   void Cancel(Endpoint& endpoint, Purpose purpose);
+  // The kernel shall forget a request that it does not have yet: it names a descriptor by its
+  // number, which may be another's by the time it is handed over.
+  void Drop(Endpoint& endpoint, Purpose purpose);
+  // A request that does nothing and says nothing.
+  static void Empty(posix::uring::Request& request);
+
+  // uring_engine.cc
+  void NoteEvents(bool ask) override;
+  void ArmTimer(int64_t when) override;
   void Enter(bool collect);
   // Whoever is not attended is woken if there is something to tell.
   void SubmitUnattended(bool collect);
   // Not the timer's, nor one that says nothing.
   [[nodiscard]] static bool IsOfEndpoint(const posix::uring::Answer& answer) {
-    return ((answer.tag >> 56) & kAllOfEndpoint) != 0;
+    return ((answer.tag >> 56) & UringState::kAllPurposes) != 0;
   }
-  [[nodiscard]] bool IsOfClosed(const posix::uring::Answer& answer) const;
+  // Its number is not free before all that an io_uring has of it is back and looked at.
+  [[nodiscard]] Endpoint& EndpointOf(const posix::uring::Answer& answer) const;
+  // Keeps it for its turn, unless nobody has to wait for that.
+  void Note(const posix::uring::Answer& answer);
   void OnAnswer(const posix::uring::Answer& answer);
   // The buffer of `answer`, if it has one: the kernel's again in the next collection, or at once if
   // it is for messages, which are never told from where they were received.
@@ -117,7 +123,7 @@ class UringEngine final : public ReadinessEngine {
            socket.passes_credentials || socket.busy_polled;
   }
   void OnReceived(StreamSocket& socket, const posix::uring::Answer& answer);
-  [[nodiscard]] bool HasHadItsShare(const StreamSocket& socket) const;
+  [[nodiscard]] bool HasHadItsShare(const StreamSocket& socket);
   void Hold(StreamSocket& socket, const posix::uring::Answer& answer);
   void Tell(StreamSocket& socket, const posix::uring::Answer& answer);
   void Discard(StreamSocket& socket);
@@ -139,6 +145,7 @@ class UringEngine final : public ReadinessEngine {
   static constexpr uint16_t kMessages = 1;
 
   posix::Uring ring_;
+  UringStates states_;
   posix::EventFd wake_;
   posix::TimerFd timer_;
   bool timer_polled_ = false;

@@ -11,7 +11,8 @@ namespace afunix::engine {
 namespace uring = posix::uring;
 
 void UringEngine::OnReceived(StreamSocket& socket, const uring::Answer& answer) {
-  if (socket.held || (answer.result > 0 && (!socket.reading || HasHadItsShare(socket)))) {
+  if (states_.Of(socket).held ||
+      (answer.result > 0 && (!socket.reading || HasHadItsShare(socket)))) {
     Hold(socket, answer);
     return;
   }
@@ -24,60 +25,70 @@ void UringEngine::OnReceived(StreamSocket& socket, const uring::Answer& answer) 
   AwaitMore(socket);
 }
 
-bool UringEngine::HasHadItsShare(const StreamSocket& socket) const {
-  return socket.told_in == collection_ && socket.told_bytes >= kReadSize;
+bool UringEngine::HasHadItsShare(const StreamSocket& socket) {
+  const UringState& state = states_.Of(socket);
+  return state.told_in == collection_ && state.told_bytes >= kReadSize;
 }
 
 void UringEngine::Hold(StreamSocket& socket, const uring::Answer& answer) {
-  if (!socket.held) {
-    socket.held = std::make_unique<std::deque<uring::Answer>>();
+  UringState& state = states_.Of(socket);
+  if (!state.held) {
+    state.held = std::make_unique<std::deque<uring::Answer>>();
     socket.ready = true;
     Cancel(socket, Purpose::kReceive);
     if (socket.reading) Enqueue(socket);
   }
-  socket.held->push_back(answer);
+  state.held->push_back(answer);
 }
 
 void UringEngine::Tell(StreamSocket& socket, const uring::Answer& answer) {
   const size_t buffer = answer.flags >> uring::kBufferShift;
   counters_.bytes_read += static_cast<size_t>(answer.result);
-  if (std::exchange(socket.told_in, collection_) != collection_) socket.told_bytes = 0;
-  socket.told_bytes += static_cast<uint32_t>(answer.result);
+  UringState& state = states_.Of(socket);
+  if (std::exchange(state.told_in, collection_) != collection_) state.told_bytes = 0;
+  state.told_bytes += static_cast<uint32_t>(answer.result);
   if (static_cast<size_t>(answer.result) >= kLongRead) socket.direct_reads = kDirectReads;
   Complete(socket.handle, CompletionKind::kData, answer.result,
            static_cast<int32_t>(kReceiveAreaSize + buffer * kRingBufferSize));
   Recycle(socket, answer);
 }
 
-bool UringEngine::TellHeld(StreamSocket& socket) {
-  while (!socket.held->empty()) {
-    const uring::Answer answer = socket.held->front();
+bool UringEngine::TellHeld(StreamSocket& socket, bool& more) {
+  auto& held = states_.Of(socket).held;
+  if (!held) return false;
+  more = false;
+  while (!held->empty()) {
+    const uring::Answer answer = held->front();
     if (answer.result <= 0) {
       // What stopped it is the last that it brought.
-      socket.held.reset();
+      held.reset();
       socket.ready = false;
       OnReceiveStopped(socket, answer.result);
-      return false;
+      return true;
     }
-    if (!HasRoom() || HasHadItsShare(socket)) return true;
-    socket.held->pop_front();
+    if (!HasRoom() || HasHadItsShare(socket)) {
+      more = true;
+      return true;
+    }
+    held->pop_front();
     Tell(socket, answer);
   }
-  socket.held.reset();
+  held.reset();
   socket.ready = false;
-  return false;
+  return true;
 }
 
 bool UringEngine::MayReadNow(StreamSocket& socket) {
-  if ((socket.requests_out & static_cast<uint8_t>(Purpose::kReceive)) == 0) return true;
+  if (!states_.Of(socket).IsOut(Purpose::kReceive)) return true;
   Cancel(socket, Purpose::kReceive);
   return false;
 }
 
 void UringEngine::TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) {
-  if (socket.held) {
-    for (const uring::Answer& answer : *socket.held) KeepUnread(socket, answer, unread);
-    socket.held.reset();
+  UringState& state = states_.Of(socket);
+  if (state.held) {
+    for (const uring::Answer& answer : *state.held) KeepUnread(socket, answer, unread);
+    state.held.reset();
   }
   Unwatch(socket);
   const uint64_t tag = endpoints_.Tag(socket.handle);
@@ -86,12 +97,13 @@ void UringEngine::TakeBack(StreamSocket& socket, std::vector<std::byte>& unread)
       uring::Answer& answer = answers_[i];
       if ((answer.tag & kEndpointTag) != tag || !IsOfEndpoint(answer)) continue;
       KeepUnread(socket, answer, unread);
+      --state.waiting;
       if ((answer.flags & uring::kHasMore) == 0) {
         CameBack(socket, static_cast<Purpose>(answer.tag >> 56));
       }
       answer = {.tag = TagFor(Purpose::kCancel, 0), .result = 0, .flags = 0};
     }
-    if (socket.requests_out == 0) return;
+    if (state.out == 0) return;
     Enter(true);
   }
 }
@@ -108,9 +120,10 @@ void UringEngine::KeepUnread(const StreamSocket& socket, const uring::Answer& an
 }
 
 void UringEngine::Discard(StreamSocket& socket) {
-  if (!socket.held) return;
-  for (const uring::Answer& answer : *socket.held) Recycle(socket, answer);
-  socket.held.reset();
+  auto& held = states_.Of(socket).held;
+  if (!held) return;
+  for (const uring::Answer& answer : *held) Recycle(socket, answer);
+  held.reset();
 }
 
 void UringEngine::OnReceiveStopped(StreamSocket& socket, int32_t result) {
@@ -134,8 +147,9 @@ void UringEngine::OnReceiveStopped(StreamSocket& socket, int32_t result) {
     case -ECONNRESET:
       // As in libuv, which reads so much at once: a peer that wrote, closed, and left something of
       // ours unread has ended, not failed, if the last read found less than it had room for.
-      if (reset_behind_data_ends_ && socket.told_in == collection_ &&
-          socket.told_bytes % kReadSize != 0 && socket.reading) {
+      if (const UringState& state = states_.Of(socket);
+          reset_behind_data_ends_ && state.told_in == collection_ &&
+          state.told_bytes % kReadSize != 0 && socket.reading) {
         FinishReading(socket);
         return;
       }

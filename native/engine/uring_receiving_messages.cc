@@ -46,17 +46,18 @@ bool UringEngine::IsReadDirectly(const MessageSocket& socket) const {
 }
 
 void UringEngine::OnReceived(MessageSocket& socket, const uring::Answer& answer) {
-  socket.received.push_back(answer);
+  states_.Of(socket).received.push_back(answer);
   socket.ready = true;
   if (socket.reading || socket.watches_end) Enqueue(socket);
 }
 
 bool UringEngine::MayLookForEnd(const MessageSocket& socket) const {
-  return (socket.requests_out & static_cast<uint8_t>(Purpose::kReceive)) == 0;
+  const UringState* state = states_.Find(socket);
+  return state == nullptr || !state->IsOut(Purpose::kReceive);
 }
 
 bool UringEngine::HoldsMessages(MessageSocket& socket) {
-  for (const uring::Answer& answer : socket.received) {
+  for (const uring::Answer& answer : states_.Of(socket).received) {
     if (answer.result > 0 || (answer.result == 0 && !OnlyEndIsLeft(socket))) return true;
     if (answer.result == 0) socket.hung_up = true;
     NoteStopped(socket, answer.result);
@@ -73,13 +74,15 @@ void UringEngine::NoteStopped(MessageSocket& socket, int32_t result) {
 }
 
 void UringEngine::Discard(MessageSocket& socket) {
-  for (const uring::Answer& answer : socket.received) Recycle(socket, answer);
-  socket.received.clear();
+  auto& received = states_.Of(socket).received;
+  for (const uring::Answer& answer : received) Recycle(socket, answer);
+  received.clear();
 }
 
 bool UringEngine::TellReceived(MessageSocket& socket, bool& more) {
-  const bool requested = (socket.requests_out & static_cast<uint8_t>(Purpose::kReceive)) != 0;
-  if (socket.received.empty()) {
+  UringState& state = states_.Of(socket);
+  const bool requested = state.IsOut(Purpose::kReceive);
+  if (state.received.empty()) {
     if (!requested) return false;
     // Sending has failed, and what was received before shall be told: the request may have some of
     // it.
@@ -104,8 +107,8 @@ bool UringEngine::TellReceived(MessageSocket& socket, bool& more) {
   bool finished = false;
   bool has_long = false;
   bool reads_on = false;
-  for (; looked_at < socket.received.size() && told < rows; ++looked_at) {
-    const uring::Answer& answer = socket.received[looked_at];
+  for (; looked_at < state.received.size() && told < rows; ++looked_at) {
+    const uring::Answer& answer = state.received[looked_at];
     if (answer.result > 0 || (answer.result == 0 && !OnlyEndIsLeft(socket))) {
       const auto length = std::min(static_cast<size_t>(answer.result), socket.longest);
       if (area.size() - used < length) break;
@@ -122,8 +125,8 @@ bool UringEngine::TellReceived(MessageSocket& socket, bool& more) {
     }
     Recycle(socket, answer);
   }
-  socket.received.erase(socket.received.begin(),
-                        socket.received.begin() + static_cast<ptrdiff_t>(looked_at));
+  state.received.erase(state.received.begin(),
+                       state.received.begin() + static_cast<ptrdiff_t>(looked_at));
   if (shared) message_area_.Use(used);
   if (told > 0) {
     Complete(socket.handle, CompletionKind::kMessages, static_cast<int32_t>(told),
@@ -134,7 +137,7 @@ bool UringEngine::TellReceived(MessageSocket& socket, bool& more) {
     Cancel(socket, Purpose::kReceive);
   }
   more =
-      !socket.received.empty() || (!requested && !finished && (reads_on || socket.read_error != 0));
+      !state.received.empty() || (!requested && !finished && (reads_on || socket.read_error != 0));
   socket.ready = more;
   if (finished) FinishMessages(socket);
   return true;

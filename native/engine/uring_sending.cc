@@ -24,14 +24,14 @@ void UringEngine::RequestSend(size_t row, StreamSocket& socket) {
   request.length = static_cast<uint32_t>(bytes.size());
   request.operation_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
   request.tag = TagFor(Purpose::kSend, row);
-  socket.sending = static_cast<int32_t>(row);
+  states_.Of(socket).sending = static_cast<int32_t>(row);
   ++unanswered_sends_;
 }
 
 void UringEngine::OnSent(const uring::Answer& answer) {
   Submission& submission = submissions_[static_cast<size_t>(answer.tag & 0xffffffffU)];
   StreamSocket& socket = *FindStream(submission.handle);
-  socket.sending = -1;
+  states_.Of(socket).sending = -1;
   --unanswered_sends_;
   const auto sent = answer.result < 0 ? posix::Result<size_t>(posix::Error{-answer.result})
                                       : posix::Result<size_t>(static_cast<size_t>(answer.result));
@@ -53,14 +53,11 @@ void UringEngine::SendRequested(bool collect) {
 // The kernel has no memory for requests: those that it has not taken are ours again.
 void UringEngine::SendDirectly() {
   for (uint32_t i = 0; i < ring_.unsubmitted(); ++i) {
-    uring::Request& request = ring_.Unsubmitted(i);
+    uring::Request& request = ring_.Unsubmitted(ring_.place() - ring_.unsubmitted() + i);
     if (static_cast<Purpose>(request.tag >> 56) != Purpose::kSend) continue;
     Submission& submission = submissions_[static_cast<size_t>(request.tag & 0xffffffffU)];
-    request = {};
-    request.operation = uring::kNop;
-    request.flags = uring::kNoAnswerOnSuccess;
-    request.tag = TagFor(Purpose::kCancel, 0);
-    FindStream(submission.handle)->sending = -1;
+    Empty(request);
+    states_.Of(*FindStream(submission.handle)).sending = -1;
     --unanswered_sends_;
     CarryOut(submission);
   }

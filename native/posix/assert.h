@@ -20,3 +20,12 @@ namespace afunix::posix {
   (static_cast<bool>(condition)            \
        ? void(0)                           \
        : ::afunix::posix::FailAssertion(#condition, sentence, __FILE__, __LINE__))
+
+// AFUNIX_CHECK: the same where it costs more. Only where AFUNIX_CHECKED is defined: in debug,
+// sanitizer and test builds.
+#ifdef AFUNIX_CHECKED
+#define AFUNIX_CHECK(condition, sentence) AFUNIX_ASSERT(condition, sentence)
+#else
+// Compiled, so that it stays right, and left out.
+#define AFUNIX_CHECK(condition, sentence) static_cast<void>(sizeof(static_cast<bool>(condition)))
+#endif

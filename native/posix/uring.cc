@@ -104,27 +104,25 @@ void UringBuffers::Recycle(std::span<const uint16_t> ids) {
   std::atomic_ref<uint16_t>(ring[0].tail).store(tail_, std::memory_order_release);
 }
 
-Request* Uring::NextRequest() {
-  if (unsubmitted() > request_mask_) return nullptr;
-  Request* const request = requests_.At<Request>(0) + (request_tail_ & request_mask_);
-  *request = {};
-  ++request_tail_;
+Request& Uring::NextRequest() {
+  if (!HasRoom()) return spilled_.emplace_back();
+  Request& request = requests_.At<Request>(0)[request_tail_++ & request_mask_];
+  request = {};
   return request;
 }
 
-uint32_t Uring::unsubmitted() const {
-  return request_tail_ -
-         Shared(parameters_.submission_offsets.head).load(std::memory_order_acquire);
-}
-
-Request& Uring::Unsubmitted(uint32_t index) {
-  const uint32_t place = request_tail_ - unsubmitted() + index;
+Request& Uring::Unsubmitted(uint32_t place) {
+  const auto behind = static_cast<int32_t>(place - request_tail_);
+  if (behind >= 0) return spilled_[static_cast<size_t>(behind)];
   return requests_.At<Request>(0)[place & request_mask_];
 }
 
 Status Uring::Enter(bool collect) {
+  for (; !spilled_.empty() && InRing() <= request_mask_; spilled_.pop_front()) {
+    requests_.At<Request>(0)[request_tail_++ & request_mask_] = spilled_.front();
+  }
   Shared(parameters_.submission_offsets.tail).store(request_tail_, std::memory_order_release);
-  const uint32_t count = unsubmitted();
+  const uint32_t count = InRing();
   const long entered = RetryInterrupted([&] {
     return ::syscall(kEnter, fd_.get(), count, 0, collect ? uring::kGetEvents : 0, nullptr, 0);
   });

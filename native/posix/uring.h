@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <span>
 
 #include "posix/fd.h"
@@ -57,11 +58,19 @@ class Uring {
   [[nodiscard]] Result<UringBuffers> ProvideBuffers(uint16_t group, std::span<std::byte> memory,
                                                     uint16_t count, uint32_t size);
 
-  // A zeroed request to fill in; null if there is no room before the next Enter().
-  [[nodiscard]] uring::Request* NextRequest();
-  // Requests that the kernel has not taken yet.
-  [[nodiscard]] uint32_t unsubmitted() const;
-  [[nodiscard]] uring::Request& Unsubmitted(uint32_t index);
+  // A zeroed request to fill in, the one at place() - 1 from now on. Without room it waits outside
+  // of the ring until Enter() has made some.
+  [[nodiscard]] uring::Request& NextRequest();
+  [[nodiscard]] bool HasRoom() const { return spilled_.empty() && InRing() <= request_mask_; }
+  // Places count up, and begin anew at 2^32.
+  [[nodiscard]] uint32_t place() const {
+    return request_tail_ + static_cast<uint32_t>(spilled_.size());
+  }
+  // Requests that the kernel has not taken yet: the last so many places.
+  [[nodiscard]] uint32_t unsubmitted() const { return place() - Head(); }
+  // What was put there 2^32 places ago counts as well.
+  [[nodiscard]] bool IsUnsubmitted(uint32_t place) const { return place - Head() < unsubmitted(); }
+  [[nodiscard]] uring::Request& Unsubmitted(uint32_t place);
 
   // Submits, and with `collect` makes the answers that can be made. Never waits.
   // EBUSY, EAGAIN: no memory for requests now.
@@ -78,9 +87,17 @@ class Uring {
     return std::atomic_ref<uint32_t>(*rings_.At<uint32_t>(offset));
   }
 
+  // How many requests the kernel has taken in all.
+  [[nodiscard]] uint32_t Head() const {
+    return Shared(parameters_.submission_offsets.head).load(std::memory_order_acquire);
+  }
+  [[nodiscard]] uint32_t InRing() const { return request_tail_ - Head(); }
+
   Fd fd_;
   Mapping rings_;
   Mapping requests_;
+  // Behind those in the ring.
+  std::deque<uring::Request> spilled_;
   uring::Parameters parameters_{};
   uint32_t request_tail_ = 0;
   uint32_t request_mask_ = 0;

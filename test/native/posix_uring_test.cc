@@ -33,7 +33,7 @@ std::optional<Uring> OpenRing(uint32_t requests = 8, uint32_t answers = 16) {
 }
 
 void AskForBytes(Uring& ring, int fd, uint64_t tag, uint16_t group = 0, uint32_t flags = 0) {
-  uring::Request& request = *ring.NextRequest();
+  uring::Request& request = ring.NextRequest();
   request.operation = uring::kReceive;
   request.fd = fd;
   request.priority = uring::kReceiveMultishot;
@@ -52,7 +52,7 @@ std::vector<uring::Answer> TakeAll(Uring& ring) {
 TEST("a request that does nothing is answered with its tag") {
   auto ring = OpenRing();
   if (!ring) return;
-  uring::Request& request = *ring->NextRequest();
+  uring::Request& request = ring->NextRequest();
   request.operation = uring::kNop;
   request.tag = 0x1122334455667788;
   CHECK_EQ(ring->unsubmitted(), 1u);
@@ -70,16 +70,40 @@ TEST("a ring has room for as many requests as it was opened for, again after eac
   auto ring = OpenRing(4, 8);
   if (!ring) return;
   for (int round = 0; round < 5; ++round) {
-    for (int i = 0; i < 4; ++i) {
-      uring::Request* const request = ring->NextRequest();
-      REQUIRE(request != nullptr);
-      request->tag = static_cast<uint64_t>(i);
+    const uint32_t first = ring->place();
+    for (uint32_t i = 0; i < 4; ++i) {
+      CHECK(ring->HasRoom());
+      ring->NextRequest().tag = i;
     }
-    CHECK(ring->NextRequest() == nullptr);
-    CHECK_EQ(ring->Unsubmitted(2).tag, 2u);
+    CHECK(!ring->HasRoom());
+    CHECK_EQ(ring->Unsubmitted(first + 2).tag, 2u);
+    CHECK(ring->IsUnsubmitted(first) && ring->IsUnsubmitted(first + 3));
+    CHECK(!ring->IsUnsubmitted(first - 1) && !ring->IsUnsubmitted(first + 4));
     REQUIRE_OK(ring->Enter(true));
+    CHECK(!ring->IsUnsubmitted(first + 3));
     CHECK_EQ(TakeAll(*ring).size(), 4u);
   }
+}
+
+TEST(
+    "requests for which there is no room wait, in order, and can be changed until they are taken") {
+  auto ring = OpenRing(4, 32);
+  if (!ring) return;
+  const uint32_t first = ring->place();
+  for (uint32_t i = 0; i < 11; ++i) ring->NextRequest().tag = i;
+  CHECK_EQ(ring->unsubmitted(), 11u);
+  CHECK_EQ(ring->Unsubmitted(first + 9).tag, 9u);
+  ring->Unsubmitted(first + 9).tag = 900;
+  ring->Unsubmitted(first + 1).tag = 100;
+  std::vector<uint64_t> tags;
+  for (const uint32_t left : {7u, 3u, 0u}) {
+    REQUIRE_OK(ring->Enter(true));
+    CHECK_EQ(ring->unsubmitted(), left);
+    CHECK_EQ(ring->IsUnsubmitted(first + 10), left > 0);
+    for (const auto& answer : TakeAll(*ring)) tags.push_back(answer.tag);
+  }
+  CHECK((tags == std::vector<uint64_t>{0, 100, 2, 3, 4, 5, 6, 7, 8, 900, 10}));
+  CHECK(!ring->HasWork());
 }
 
 TEST("more answers than there is room for are kept by the kernel, and none is lost") {
@@ -87,7 +111,7 @@ TEST("more answers than there is room for are kept by the kernel, and none is lo
   if (!ring) return;
   size_t told = 0;
   for (int round = 0; round < 4; ++round) {
-    for (int i = 0; i < 8; ++i) ring->NextRequest()->operation = uring::kNop;
+    for (int i = 0; i < 8; ++i) ring->NextRequest().operation = uring::kNop;
     REQUIRE_OK(ring->Enter(false));
   }
   CHECK(ring->HasWork());
@@ -103,7 +127,7 @@ TEST("a send that must not wait is answered before the entry returns") {
   auto ring = OpenRing();
   if (!ring) return;
   auto pair = SocketPair(SocketType::kStream).value();
-  uring::Request& request = *ring->NextRequest();
+  uring::Request& request = ring->NextRequest();
   request.operation = uring::kSend;
   request.fd = pair[0].get();
   request.address = reinterpret_cast<uint64_t>("hello");
@@ -224,7 +248,7 @@ TEST("a request that is cancelled comes back, and lets go of its file") {
   std::array<std::byte, 1> buffer;
   CHECK_ERROR(Receive(pair[1].get(), buffer, MSG_DONTWAIT), EAGAIN);
 
-  uring::Request& cancel = *ring->NextRequest();
+  uring::Request& cancel = ring->NextRequest();
   cancel.operation = uring::kAsyncCancel;
   cancel.fd = -1;
   cancel.address = 5;
@@ -250,7 +274,7 @@ TEST("a ring that was moved works on, and closes once") {
   Uring moved = std::move(*ring);
   CHECK(!ring->open());
   CHECK(moved.open());
-  moved.NextRequest()->operation = uring::kNop;
+  moved.NextRequest().operation = uring::kNop;
   REQUIRE_OK(moved.Enter(true));
   CHECK_EQ(TakeAll(moved).size(), 1u);
 }
