@@ -351,6 +351,19 @@ function dispatch(count: number): boolean {
   return false;
 }
 
+/** Bytes of `handle` in the batch under way that are told next; 0 if none are. */
+export function untoldLength(handle: number): number {
+  for (let index = batchCursor; index < batchSize; ++index) {
+    const row = index * COMPLETION.width;
+    if (completions[row] !== handle) continue;
+    const kind = completions[row + 1];
+    const isData =
+      kind === Happened.data || kind === Happened.slabData || kind === Happened.targetData;
+    if (isData) return completions[row + 3];
+  }
+  return 0;
+}
+
 /**
  * Of the two ends of a connection inside one thread, `net` tells the server first: it finds the listener ready before it looks at the
  * clients, and takes one connection then. The engine knows of the client's when `connect()` returns, and tells it at the front of the batch.

@@ -11,7 +11,7 @@ import { tellOfConnecting } from '../diagnostics';
 import { onConnect, onEnd, onReadError, onWriteError } from '../engine/connection';
 import { cannotGuard, expectationOf } from '../credentials/expectation';
 import type { PeerCredentials } from '../credentials/peer';
-import { engine, startEngine } from '../engine/engine';
+import { engine, startEngine, untoldLength } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
 import { connectAsNet, connectNowhere } from '../net-twin';
 import { UNCONNECTED_SOCKETS_FINISH } from '../net-version';
@@ -28,7 +28,7 @@ import {
 import { lengthOf } from './encodings';
 import { IdleTimer } from './idle-timer';
 import type { SocketOptions } from './options';
-import { receiveDescriptors } from './passing';
+import { kPaired, receiveDescriptors, tellPaired, type Paired } from './passing';
 import { forgetRecorded, recordWhile } from './recorded';
 import type { UserBuffer } from './user-buffer';
 import { writeAfterEnd } from './write-after-end';
@@ -88,6 +88,7 @@ export class SocketMethods extends Duplex implements StreamUser {
   declare [kGone]: Connection | null;
   declare [kFromNet]?: true;
   declare [kAddress]?: string;
+  declare [kPaired]?: Paired[] | undefined;
 
   // Connecting
 
@@ -201,6 +202,7 @@ export class SocketMethods extends Duplex implements StreamUser {
 
   override read(size?: number): unknown {
     this[kReadOn]();
+    if (this[kPaired] !== undefined) tellPaired(this, size);
     return Duplex.prototype.read.call(this, size);
   }
 
@@ -266,7 +268,9 @@ export class SocketMethods extends Duplex implements StreamUser {
   }
 
   [onDescriptors](place: number, count: number): void {
-    receiveDescriptors(this, place, count, this[kOptions]);
+    const connection = this[kConnection];
+    const bytes = connection === null ? 0 : untoldLength(connection.handle);
+    receiveDescriptors(this, place, count, bytes, this[kOptions]);
   }
 
   [onEnd](): void {

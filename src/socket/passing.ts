@@ -18,12 +18,15 @@ import type { SocketMethods } from './methods';
 export interface DescriptorsInfo {
   /** Where in the stream the bytes begin that they came with: what `bytesRead` was before. */
   readonly offset: number;
+  /** Where that chunk ends: they were sent with the bytes in front of it, and what comes from there on was sent later. */
+  readonly end: number;
 }
 
 export type SendDescriptorsCallback = (error: NodeJS.ErrnoException | null | undefined) => void;
 
 const kLoad = Symbol('descriptors that leave with it');
 const kLeft = Symbol('they left');
+export const kPaired = Symbol('descriptors whose bytes were not told');
 const kWaiting = Symbol('descriptors that wait for the kernel');
 const kQuota = Symbol('descriptors that were received');
 
@@ -105,6 +108,7 @@ export function receiveDescriptors(
   socket: SocketMethods & Receiver,
   place: number,
   count: number,
+  bytes: number,
   limits: DescriptorLimits,
 ): void {
   const quota = (socket[kQuota] ??= new DescriptorQuota(limits));
@@ -123,5 +127,50 @@ export function receiveDescriptors(
     socket.destroy(refused);
     return;
   }
-  socket.emit('descriptors', received, { offset: socket.bytesRead } satisfies DescriptorsInfo);
+  const info = { offset: socket.bytesRead, end: socket.bytesRead + bytes };
+  // They come right before their bytes, which wait for whoever reads.
+  const waits = socket.readableFlowing === false || socket.readableLength > 0;
+  if (waits && socket.readableFlowing !== null) pairUp(socket, { received, info });
+  else socket.emit('descriptors', received, info);
+}
+
+/** Descriptors whose bytes the stream holds back. */
+export interface Paired {
+  readonly received: Descriptor[];
+  readonly info: DescriptorsInfo;
+}
+
+function pairUp(socket: SocketMethods, paired: Paired): void {
+  if (socket[kPaired] === undefined) {
+    socket[kPaired] = [];
+    socket.once('close', () => {
+      for (const { received } of socket[kPaired] ?? []) closeAll(received);
+      socket[kPaired] = undefined;
+    });
+  }
+  socket[kPaired].push(paired);
+}
+
+/** The stream is about to give away what `read(size)` gives: those that came with it go first. */
+export function tellPaired(socket: SocketMethods, size: number | undefined): void {
+  const paired = socket[kPaired];
+  if (paired === undefined) return;
+  const end = readEnd(socket, size);
+  for (let [first] = paired; first !== undefined && first.info.offset < end; [first] = paired) {
+    paired.shift();
+    if (!socket.emit('descriptors', first.received, first.info)) closeAll(first.received);
+  }
+}
+
+/** The place in the stream behind what is read. */
+function readEnd(socket: SocketMethods, size: number | undefined): number {
+  const { readableLength: held, readableEncoding } = socket;
+  // Decoded text has another length than its bytes.
+  if (readableEncoding !== null) return Infinity;
+  const start = socket.bytesRead - held;
+  if (size === undefined || Number.isNaN(size)) {
+    // A stream that flows gives chunk by chunk, any other all at once.
+    return held > 0 && socket.readableFlowing === true ? start + 1 : socket.bytesRead;
+  }
+  return size <= held || socket.readableEnded ? start + Math.min(size, held) : start;
 }

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { test, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import net, { type DescriptorsInfo, type Socket, type SocketOptions } from 'afunix';
 import { Descriptor } from 'afunix/raw';
 import { attempt } from '../helpers/attempt';
@@ -117,7 +118,7 @@ test('they keep their place among writes: before, behind, corked, and with long 
   assert.match(dataBehind('[d]'), /9$/);
 });
 
-test('info.offset is where the data begins that they came with', async (t) => {
+test('info says where the data begins and ends that they came with', async (t) => {
   const [one, other] = pair(t);
   other.resume();
   one.write('12345');
@@ -125,7 +126,7 @@ test('info.offset is where the data begins that they came with', async (t) => {
   const came = arrival(other);
   await send(one, [open(t, 'a')], '678');
   const { descriptors, info } = await came;
-  assert.deepEqual(info, { offset: 5 });
+  assert.deepEqual(info, { offset: 5, end: 8 });
   contentOf(descriptors[0]);
 });
 
@@ -510,4 +511,46 @@ test('descriptors between other writes, all queued in one turn, leave in order a
   const all = order.join('');
   assert.equal(all.replaceAll('d', ''), '<ab>'.repeat(count));
   assert.equal(all.replaceAll(/[^d]/g, '').length, count);
+});
+
+test('paused, they wait for their bytes, and info says which those are', async (t) => {
+  const [one, other] = pair(t);
+  const seen: string[] = [];
+  other.on('descriptors', (descriptors: Descriptor[], { offset, end }: DescriptorsInfo) => {
+    seen.push(`${descriptors.map(contentOf).join('')} ${offset}-${end}`);
+  });
+  other.on('data', (bytes: Buffer) => void seen.push(bytes.toString()));
+  other.pause();
+  await send(one, [open(t, 'a')], 'aaa');
+  await send(one, [open(t, 'b')], 'bb');
+  one.write('ccc');
+  while (other.readableLength < 8) await delay(1);
+  assert.deepEqual(seen, []);
+  other.resume();
+  while (seen.length < 5) await delay(1);
+  assert.deepEqual(seen, ['a 0-3', 'aaa', 'b 3-5', 'bb', 'ccc']);
+});
+
+test('read() brings those of what it gives, and nothing is left open of what is never read', async (t) => {
+  const [one, other] = pair(t);
+  const before = takeCensus();
+  const seen: string[] = [];
+  other.on('descriptors', (descriptors: Descriptor[], { end }: DescriptorsInfo) => {
+    seen.push(`to ${end}`);
+    for (const descriptor of descriptors) descriptor.close();
+  });
+  other.on('readable', () => undefined);
+  await send(one, [0], 'aaa');
+  await send(one, [0], 'bb');
+  await send(one, [0], 'c');
+  while (other.readableLength < 6) await delay(1);
+  assert.equal(String(other.read(2)), 'aa');
+  assert.deepEqual(seen, ['to 3']);
+  assert.equal(String(other.read(1)), 'a');
+  assert.deepEqual(seen, ['to 3']);
+  assert.equal(String(other.read(2)), 'bb');
+  assert.deepEqual(seen, ['to 3', 'to 5']);
+  other.destroy();
+  await once(other, 'close');
+  assert.deepEqual(grown(before, takeCensus()), {});
 });
