@@ -8,7 +8,8 @@ import { Descriptor } from './descriptor';
 import './descriptor-casts';
 import { engine } from './engine/engine';
 import { addHint, codedError, errnoException } from './errors';
-import { isGuarded, ServerMethods, shareListener } from './server/methods';
+import { isGuarded, kSocketType, ServerMethods, shareListener } from './server/methods';
+import { STREAM } from './binding';
 import type { ServerOptions } from './server/options';
 import type { ConnectionListener, Server } from './server/server';
 import { SocketMethods } from './socket/methods';
@@ -54,8 +55,13 @@ export function transfer(
     // A copy: the rest of a pool must not go along.
     return Departure.of(descriptor, { transferred: 'socket', head: new Uint8Array(head) });
   }
-  if (!(given instanceof ServerMethods)) {
-    throw wrongType('given', 'an afunix Socket or Server on a path', given);
+  const type = given instanceof ServerMethods ? given[kSocketType] : STREAM;
+  if (!(given instanceof ServerMethods) || type !== STREAM) {
+    throw wrongType(
+      'given',
+      'a Socket or Server of afunix on a path (those of afunix/seqpacket stay in their thread)',
+      given,
+    );
   }
   const listening = shareListener(given);
   if (listening < 0) throw codedError(Error, 'ERR_SERVER_NOT_RUNNING', 'Server is not running.');
