@@ -11,8 +11,13 @@ const examples = path.join(root, 'examples');
 const outputs: Readonly<Record<string, RegExp>> = {
   'abstract.mjs':
     /^listening on @\S+\na file of that name: no\nafunix hears: hello\nnode:net hears: hello\nthis Node's names are (exact|padded)\nby its exact name: hello\n$/,
+  'dbus-descriptors.mjs': /^connected as :\S+ and :\S+\npassed over the bus\n$/,
   'echo.mjs': /^Hello over a Unix socket\n$/,
   'either-address.mjs': /^hello over unix\nhello over tcp\n$/,
+  'file-opener.mjs':
+    /^opened\nwhat only the opener may read\nrefused: ENOENT\nrefused: "..\/secret" is no name\n$/,
+  'framed-descriptors.mjs':
+    /^nothing with this\none with this: the file a\nand nothing\ntwo with this: the file b: the file c\n$/,
   'handover.mjs':
     /^3 deploys, generations that answered: 4\nconnections: \d{4,}, lost or refused: 0\n$/,
   'http-behind-nginx.mjs': /^(\/(once\/|direct\/)? (up|down)load: same\n){6}$/,
