@@ -137,7 +137,9 @@ void UringEngine::OnReceiveStopped(StreamSocket& socket, int32_t result) {
       }
       return;
     case -ENOBUFS:
-      // Others have all the buffers: this one is read directly once.
+      // Others have all the buffers, and who asks again while they have is told so at once: this
+      // one is read directly, and polled for, until something came that way.
+      socket.direct_reads = 1;
       socket.ready = true;
       break;
     case -ECANCELED:

@@ -118,7 +118,9 @@ bool UringEngine::TellReceived(MessageSocket& socket, bool& more) {
     } else if (answer.result == 0) {
       finished = true;
     } else if (answer.result == -ENOBUFS) {
-      // Others have all the buffers: this one is read directly once.
+      // Others have all the buffers, and who asks again while they have is told so at once: this
+      // one is read directly for a while.
+      socket.direct_reads = kDirectReads;
       reads_on = true;
     } else {
       NoteStopped(socket, answer.result);
