@@ -1,7 +1,10 @@
 // Connecting. AF_UNIX connects at once or not at all; a full backlog is tried again until there is
 // room.
 #include <algorithm>
+#include <cerrno>
 #include <limits>
+#include <string>
+#include <utility>
 
 #include "engine/budgets.h"
 #include "engine/readiness_engine.h"
@@ -53,13 +56,31 @@ void ReadinessEngine::BeginConnecting(Connection& socket, const posix::UnixAddre
   UpdateLiveness(socket);
 }
 
+// What waits goes on seeing the directory of its call; those that wait in the same one share it.
+posix::Status ReadinessEngine::HoldDirectory(ConnectAttempt& attempt) {
+  if (attempt.from || attempt.address.kind() != posix::UnixAddress::Kind::kPathname) return {};
+  if (!posix::IsRelative(attempt.address.name())) return {};
+  counters_.syscalls += 2;
+  attempt.from = directory_.lock();
+  if (attempt.from && attempt.from->IsCurrent()) return {};
+  auto held = posix::WorkingDirectory::Hold();
+  if (!held.ok()) return held.error();
+  attempt.from = std::move(held).value();
+  directory_ = attempt.from;
+  return {};
+}
+
 void ReadinessEngine::Attempt(Connection& socket, int64_t now) {
   if (!socket.attempt) return;
   ConnectAttempt& attempt = *socket.attempt;
   ++counters_.syscalls;
-  const auto connected = posix::Connect(socket.fd.get(), attempt.address);
-  int32_t outcome = connected.ok() ? 0 : connected.error().Negative();
-  if (outcome == -EAGAIN && now < attempt.give_up_at) {
+  auto connected = attempt.from
+                       ? attempt.from->Connect(socket.fd.get(), std::string(attempt.address.name()))
+                       : posix::Connect(socket.fd.get(), attempt.address);
+  const bool waits = connected.error().code == EAGAIN && now < attempt.give_up_at;
+  if (waits) connected = HoldDirectory(attempt);
+  int32_t outcome = connected.error().Negative();
+  if (waits && outcome == 0) {
     ScheduleAt(std::min(now + attempt.pause, attempt.give_up_at), socket);
     attempt.pause = std::min(attempt.pause * 2, kConnectRetryLongest);
     return;

@@ -8,12 +8,15 @@
 #include "engine/endpoint.h"
 #include "engine/writer.h"
 #include "posix/unix_address.h"
+#include "posix/working_directory.h"
 
 namespace afunix::engine {
 
 // A connection attempt that waits for room in the peer's backlog.
 struct ConnectAttempt {
   posix::UnixAddress address;
+  // Of a relative pathname that waits: where it begins.
+  std::shared_ptr<const posix::WorkingDirectory> from;
   int64_t give_up_at = 0;
   int64_t pause = 0;
 };

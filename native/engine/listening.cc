@@ -27,9 +27,12 @@ posix::Result<int32_t> ReadinessEngine::Listen(const posix::UnixAddress& address
   if (options.place != nullptr) {
     return ListenAtPlace(std::move(listener), std::string(address.name()), options);
   }
+  const bool has_file = address.kind() == posix::UnixAddress::Kind::kPathname;
+  auto origin = posix::SocketFile::Origin(has_file ? address.name() : "");
+  if (!origin.ok()) return origin.error();
   if (auto bound = posix::Bind(listener->fd.get(), address); !bound.ok()) return bound.error();
-  if (address.kind() == posix::UnixAddress::Kind::kPathname) {
-    auto file = posix::SocketFile::Remember(std::string(address.name()));
+  if (has_file) {
+    auto file = posix::SocketFile::Remember(std::string(address.name()), std::move(origin).value());
     if (!file.ok()) return file.error();
     listener->file = std::move(file).value();
     listener->owns_file = true;

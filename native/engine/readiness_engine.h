@@ -161,6 +161,7 @@ class ReadinessEngine : public EngineCore {
 
   // connecting.cc
   void BeginConnecting(Connection& socket, const posix::UnixAddress& address, int64_t patience);
+  [[nodiscard]] posix::Status HoldDirectory(ConnectAttempt& attempt);
   void Attempt(Connection& socket, int64_t now);
 
   // listening.cc
@@ -174,6 +175,8 @@ class ReadinessEngine : public EngineCore {
   void FinishAccepting(Listener& listener, bool leave);
   void FinishIfDrained(Listener& listener);
 
+  // Where those begin that wait for room at a relative path, if any do.
+  std::weak_ptr<const posix::WorkingDirectory> directory_;
   Deadlines deadlines_;
   int64_t timer_armed_for_ = 0;
   // Endpoints to look at without asking the kernel, in the order of their turn.

@@ -29,16 +29,18 @@ FileLock& FileLock::operator=(FileLock&& other) noexcept {
   if (this != &other) {
     Release();
     path_ = std::exchange(other.path_, {});
+    directory_ = other.directory_;
     fd_ = std::move(other.fd_);
   }
   return *this;
 }
 
-Result<FileLock> FileLock::Acquire(const std::string& path, int64_t patience) {
+Result<FileLock> FileLock::Acquire(const std::string& path, int64_t patience, int directory) {
   const int64_t deadline = MonotonicNow() + patience;
   for (;;) {
     // Non-blocking, for the case that somebody put a pipe there.
-    Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
+    Fd fd(::openat(directory, path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+                   0600));
     if (!fd.valid()) return LastError();
     struct stat locked {};
     if (::fstat(fd.get(), &locked) != 0) return LastError();
@@ -47,9 +49,11 @@ Result<FileLock> FileLock::Acquire(const std::string& path, int64_t patience) {
       // Who held it before has removed the file: the lock counts only on the one that the next
       // comer finds.
       struct stat found {};
-      if (::lstat(path.c_str(), &found) == 0 && IsSameFile(locked, found)) {
+      if (::fstatat(directory, path.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+          IsSameFile(locked, found)) {
         FileLock lock;
         lock.path_ = path;
+        lock.directory_ = directory;
         lock.fd_ = std::move(fd);
         return lock;
       }
@@ -64,7 +68,7 @@ Result<FileLock> FileLock::Acquire(const std::string& path, int64_t patience) {
 void FileLock::Release() {
   if (!fd_.valid()) return;
   // Before the lock is given up: afterwards it may be the next one's.
-  ::unlink(path_.c_str());
+  ::unlinkat(directory_, path_.c_str(), 0);
   path_.clear();
   fd_.Reset();
 }

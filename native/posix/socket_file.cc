@@ -18,6 +18,7 @@ constexpr int64_t kPatience = 1'000'000'000;
 
 SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
   path_ = std::exchange(other.path_, {});
+  origin_ = std::exchange(other.origin_, {});
   device_ = other.device_;
   inode_ = other.inode_;
   uid_ = other.uid_;
@@ -26,10 +27,17 @@ SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
   return *this;
 }
 
-Result<SocketFile> SocketFile::Remember(std::string path) {
-  struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0) return LastError();
+Result<std::shared_ptr<const WorkingDirectory>> SocketFile::Origin(std::string_view path) {
+  if (!IsRelative(path)) return std::shared_ptr<const WorkingDirectory>();
+  return WorkingDirectory::Hold();
+}
+
+Result<SocketFile> SocketFile::Remember(std::string path,
+                                        std::shared_ptr<const WorkingDirectory> origin) {
   SocketFile file;
+  file.origin_ = std::move(origin);
+  struct stat status {};
+  if (::fstatat(file.From(), path.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return LastError();
   file.path_ = std::move(path);
   file.device_ = status.st_dev;
   file.inode_ = status.st_ino;
@@ -42,8 +50,10 @@ Status SocketFile::AddMode(mode_t bits) const { return ChangeMode(07777, bits); 
 
 Status SocketFile::SetMode(mode_t bits) const { return ChangeMode(0, bits); }
 
+int SocketFile::From() const { return origin_ ? origin_->fd() : AT_FDCWD; }
+
 Result<Fd> SocketFile::Pin(struct stat& status) const {
-  Fd pinned(::open(path_.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  Fd pinned(::openat(From(), path_.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!pinned.valid()) return LastError();
   if (::fstat(pinned.get(), &status) != 0) return LastError();
   if (status.st_dev != device_ || status.st_ino != inode_) return Error{ENOENT};
@@ -76,14 +86,18 @@ Status SocketFile::SetOwner(uid_t uid, gid_t gid) const {
 void SocketFile::Remove() {
   const std::string path = std::exchange(path_, {});
   if (path.empty()) return;
-  Result<FileLock> lock = under_lock_ ? FileLock::Acquire(path + ".lock", kPatience) : FileLock();
+  const int from = From();
+  // Outlives the lock.
+  const auto origin = std::exchange(origin_, {});
+  Result<FileLock> lock =
+      under_lock_ ? FileLock::Acquire(path + ".lock", kPatience, from) : FileLock();
   // Whoever has the lock for so long takes care of the file. Where there can be no lock it goes
   // without.
   if (lock.error().code == EBUSY) return;
   struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0) return;
+  if (::fstatat(from, path.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
   if (status.st_dev != device_ || status.st_ino != inode_) return;
-  ::unlink(path.c_str());
+  ::unlinkat(from, path.c_str(), 0);
 }
 
 }  // namespace afunix::posix

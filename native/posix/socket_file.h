@@ -4,11 +4,14 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "posix/fd.h"
 #include "posix/result.h"
+#include "posix/working_directory.h"
 
 namespace afunix::posix {
 
@@ -22,8 +25,14 @@ class SocketFile {
   SocketFile(const SocketFile&) = delete;
   SocketFile& operator=(const SocketFile&) = delete;
   ~SocketFile() = default;
-  // Remembers device and inode behind `path` (lstat). Call right after bind(2).
-  [[nodiscard]] static Result<SocketFile> Remember(std::string path);
+  // What a relative `path` has to be remembered with; none for another. Call before bind(2): there
+  // may be no descriptor (EMFILE).
+  [[nodiscard]] static Result<std::shared_ptr<const WorkingDirectory>> Origin(
+      std::string_view path);
+  // Remembers device and inode behind `path` (lstat). Call right after bind(2). It is found again
+  // whatever the working directory is by then.
+  [[nodiscard]] static Result<SocketFile> Remember(
+      std::string path, std::shared_ptr<const WorkingDirectory> origin = nullptr);
 
   // Adds `bits` to the file's mode, as `readableAll` and `writableAll` ask.
   [[nodiscard]] Status AddMode(mode_t bits) const;
@@ -51,8 +60,11 @@ class SocketFile {
  private:
   [[nodiscard]] Status ChangeMode(mode_t keep, mode_t bits) const;
   [[nodiscard]] Result<Fd> Pin(struct stat& status) const;
+  // For openat(2) and the like.
+  [[nodiscard]] int From() const;
 
   std::string path_;
+  std::shared_ptr<const WorkingDirectory> origin_;
   dev_t device_ = 0;
   ino_t inode_ = 0;
   uid_t uid_ = 0;

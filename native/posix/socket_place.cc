@@ -222,8 +222,10 @@ Status SocketPlace::Bind(int fd, const PlaceOptions& options, PlaceTrouble& trou
   // net/unix/af_unix.c): never more than was asked for, not even for a moment.
   if (::fchmod(fd, options.mode) != 0) return LastError();
   trouble.step = PlaceStep::kBind;
+  auto origin = SocketFile::Origin(bound_);
+  if (!origin.ok()) return origin.error();
   if (auto done = BindBeside(fd, trouble); !done.ok()) return done;
-  auto file = SocketFile::Remember(bound_);
+  auto file = SocketFile::Remember(bound_, std::move(origin).value());
   if (!file.ok()) return file.error();
   // Somebody who may rename in this directory was quicker: not ours to change or to remove.
   if (!file.value().IsSocketOf(::geteuid())) return Error{EPERM};

@@ -155,8 +155,8 @@ export class ServerMethods extends EventEmitter {
       );
     } else {
       this._pipeName = path;
-      const open = (at: Place | null): void =>
-        this[kOpened](openListener(this, path, at, backlog, options), path);
+      const open = (at: Place | null, from?: string): void =>
+        this[kOpened](openListener(this, path, at, backlog, options, from), path);
       const owned = place === null ? null : withOwner(place, path);
       if (owned instanceof Promise) this[kAwait](owned, open, path);
       else open(owned);
@@ -172,12 +172,18 @@ export class ServerMethods extends EventEmitter {
   }
 
   /** Until it is known who shall own the file it listens as far as everybody can see, on nothing. */
-  private [kAwait](place: Promise<Place>, open: (at: Place) => void, path: string): void {
+  private [kAwait](
+    place: Promise<Place>,
+    open: (at: Place, from: string) => void,
+    path: string,
+  ): void {
+    // A relative path is meant from here.
+    const from = process.cwd();
     this[kListener] = new AwaitedListener(place, (found) => {
       this[kListener] = null;
       try {
         if (found instanceof Error) this[kOpened](found, path);
-        else open(found);
+        else open(found, from);
       } catch (error) {
         // What listen() would have thrown.
         this[kOpened](error as Error, path);
@@ -437,10 +443,11 @@ function openListener(
   place: Place | null,
   backlog: number,
   options: LooseOptions,
+  from?: string,
 ): number | Error {
   const passing = passingOf(server[kServerOptions]);
   const type = server[kSocketType];
-  if (place !== null) return openAtPlace(path, place, backlog, type, passing);
+  if (place !== null) return openAtPlace(path, place, backlog, type, passing, from);
   let mode = 0;
   if (options['readableAll'] === true) mode |= READABLE_BY_ALL;
   if (options['writableAll'] === true) mode |= WRITABLE_BY_ALL;

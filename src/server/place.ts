@@ -3,6 +3,7 @@
  * without a race, is `native/posix/socket_place.cc`.
  */
 import cluster from 'node:cluster';
+import { resolve } from 'node:path';
 import { encodeAddress, isAbstract } from '../address';
 import { isPipeName, type LooseOptions } from '../arguments';
 import { STREAM, type SocketType } from '../binding';
@@ -156,16 +157,18 @@ function flagOf(value: unknown): boolean {
   throw wrongType('options.checkDirectory', 'of type boolean', value);
 }
 
-/** Binds and listens: a handle, or why not. */
+/** Binds and listens: a handle, or why not. `from` is where a relative path begins, if that is not certainly where the process is. */
 export function openAtPlace(
   path: string,
   place: Place,
   backlog: number,
   type: SocketType,
   passing: number,
+  from?: string,
 ): number | Error {
+  const where = from === undefined || from === process.cwd() ? path : resolve(from, path);
   if (place.checkDirectory) {
-    const unsafe = checkWay(path, place.uid);
+    const unsafe = checkWay(where, place.uid);
     if (unsafe !== null) return unsafe;
   }
   const fields = new Int32Array(FIELD.count);
@@ -173,7 +176,7 @@ export function openAtPlace(
   fields[FIELD.uid] = place.uid;
   fields[FIELD.gid] = place.gid;
   fields[FIELD.stale] = STALE.indexOf(place.stale);
-  const handle = engine().listenAtPlace(encodeAddress(path), backlog, type, passing, fields);
+  const handle = engine().listenAtPlace(encodeAddress(where), backlog, type, passing, fields);
   return handle < 0 ? explain(handle, path, place, fields) : handle;
 }
 
