@@ -50,6 +50,8 @@ export class Connection extends EngineConnection<StreamUser> {
   /** What its socket was destroyed with. */
   destroyed: Error | null = null;
 
+  /** The end came in one batch with what made its reader stop, who hears of it on reading on. */
+  private endHeld = false;
   private writeCallback: WriteCallback | null = null;
   private writers: Writers | null = null;
   /** What has to wait until the kernel has taken what is pending; called with an error when it never will. */
@@ -61,6 +63,19 @@ export class Connection extends EngineConnection<StreamUser> {
 
   override get awaitsWrite(): boolean {
     return this.writeCallback !== null;
+  }
+
+  override readStart(): void {
+    super.readStart();
+    if (!this.endHeld) return;
+    this.endHeld = false;
+    // Not at once: whoever reads on is in the middle of it.
+    setImmediate(() => this.onEnd());
+  }
+
+  override onEnd(): void {
+    if (this.reading || this.user === null) super.onEnd();
+    else this.endHeld = true;
   }
 
   /** Reads go into `target` from now on. */

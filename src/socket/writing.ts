@@ -26,7 +26,9 @@ export function writeShort(
     socket.connecting ||
     socket._writableState.length !== 0 ||
     socket.writableCorked !== 0 ||
-    socket.writableEnded
+    socket.writableEnded ||
+    // The kernel has refused an earlier one of this tick.
+    socket.errored
   ) {
     return false;
   }

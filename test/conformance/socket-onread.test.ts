@@ -321,3 +321,25 @@ scenario('a reused socket reads into its buffer again', async (stage) => {
   }
   assert.deepEqual(texts, ['again', 'again']);
 });
+
+scenario('who stops at the last bytes hears of the end on reading on', async (stage) => {
+  const address = stage.address();
+  let peer: Socket | undefined;
+  await listen(stage, address, {}, (accepted) => (peer = accepted));
+  const client = new stage.net.Socket(
+    onread(Buffer.alloc(16), (bytes) => {
+      stage.trace('client', bytes);
+      return false;
+    }),
+  );
+  discard(stage, client);
+  stage.watch(client, 'client', ['end', 'close']);
+  client.connect(address);
+  await stage.settled();
+  peer?.write('x');
+  peer?.destroy();
+  await stage.settled();
+  stage.trace('client', 'reads on');
+  client.resume();
+  await happens(client, 'close');
+});

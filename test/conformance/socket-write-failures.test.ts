@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { bothFamilies, scenario } from './scenario';
-import { happens, pair, receives } from '../helpers/sockets';
+import { discard, happens, listen, pair, receives } from '../helpers/sockets';
 
 const lifeEvents = ['end', 'finish', 'error', 'close'] as const;
 
@@ -210,4 +210,20 @@ scenario('corked writes to a peer that has gone all fail', async (stage) => {
   await stage.settled();
   assert.deepEqual(stage.lane('one'), [['EPIPE']]);
   assert.deepEqual(stage.lane('two'), [['EPIPE']]);
+});
+
+scenario('what is written behind a write that was refused is refused too', async (stage) => {
+  const address = stage.address();
+  await listen(stage, address, {}, (peer) => void peer.destroy());
+  const client = stage.net.connect({ path: address, allowHalfOpen: true });
+  discard(stage, client);
+  const ended = happens(client, 'end');
+  client.resume();
+  await ended;
+  client.on('error', (error) => stage.trace('client', error));
+  const closed = happens(client, 'close');
+  stage.trace('client', client.write(Buffer.alloc(100_000)));
+  stage.trace('client', client.write('behind it'), client.writableLength, client.bytesWritten);
+  await closed;
+  stage.trace('client', client.bytesWritten);
 });
