@@ -69,10 +69,10 @@ function perform(stage: Performance, actor: Actor, action: Action): unknown {
     case 'pipe':
       return pipe(stage, actor, action);
     case 'mark':
-      at(action.at, () => stage.note(actor, 'event', `mark ${action.at}`));
+      at(stage, action.at, () => stage.note(actor, 'event', `mark ${action.at}`));
       return undefined;
     case 'later':
-      at(action.at, () => {
+      at(stage, action.at, () => {
         for (const inner of action.actions) act(stage, actor, inner);
       });
       return undefined;
@@ -106,9 +106,9 @@ function perform(stage: Performance, actor: Actor, action: Action): unknown {
   }
 }
 
-function at(moment: Moment, run: () => void): void {
+function at(stage: Performance, moment: Moment, run: () => void): void {
   if (moment === 'tick') process.nextTick(run);
-  else if (moment === 'immediate') setImmediate(run);
+  else if (moment === 'immediate') setImmediate(() => stage.recorder.inImmediate(run));
   else void Promise.resolve().then(run);
 }
 
@@ -193,7 +193,12 @@ function pipe(
   { to, end }: { to: 'itself' | 'fast' | 'slow' | 'other'; end: boolean },
 ): string {
   const { socket } = actor;
-  const note = (text: string): void => stage.note(actor, 'event', text);
+  // What a slow one does, it does because of an immediate.
+  const note = (text: string): void => {
+    const say = (): void => stage.note(actor, 'event', text);
+    if (to === 'slow') stage.recorder.inImmediate(say);
+    else say();
+  };
   if (to === 'itself') {
     // An echo; two that face each other would never end.
     if (actor.lane.startsWith('c')) return 'nobody';

@@ -23,7 +23,6 @@ export class Loop {
   /** One turn of the loop. */
   async turn(): Promise<void> {
     await new Promise<void>((resolve) => setImmediate(resolve));
-    this.recorder.turn += 1;
   }
 
   /** Nothing is quiet for the next so many milliseconds. */

@@ -64,9 +64,15 @@ export class Performance {
       await this.listen();
       program.connections.forEach((_, index) => this.connect(index));
       if (!program.atOnce) await loop.quiet();
+      let immediate = false;
       for (const step of program.steps) {
-        for (const { end, action } of step.actions) this.perform(end, action);
-        if (step.then === 'turn') await loop.turn();
+        const all = (): void => {
+          for (const { end, action } of step.actions) this.perform(end, action);
+        };
+        if (immediate) recorder.inImmediate(all);
+        else all();
+        immediate = step.then === 'turn';
+        if (immediate) await loop.turn();
         else if (step.then === 'quiet') await loop.quiet();
       }
       await loop.quiet();
@@ -280,7 +286,7 @@ export class Performance {
 }
 
 function remark(text: string): Recording['entries'][number] {
-  return { lane: 'process', kind: 'event', text, state: '', sameTick: false, turn: 0 };
+  return { lane: 'process', kind: 'event', text, state: '', sameTick: false, immediate: false };
 }
 
 /** For connections that the program knows nothing of. */

@@ -9,8 +9,8 @@ export interface Entry {
   readonly state: string;
   /** The lane's entry before came in the same tick. */
   readonly sameTick: boolean;
-  /** Turns of the loop so far. */
-  readonly turn: number;
+  /** Seen in a callback of setImmediate(), or because of what one did. */
+  readonly immediate: boolean;
 }
 
 export interface Recording {
@@ -25,7 +25,8 @@ const MOST_ENTRIES = 2_000;
 export class Recorder {
   readonly entries: Entry[] = [];
   bulk = false;
-  turn = 0;
+  /** What is noted now is seen in a callback of setImmediate(). */
+  private immediate = false;
   private readonly ticking = new Set<string>();
   private over = false;
 
@@ -41,7 +42,16 @@ export class Recorder {
       this.ticking.add(lane);
       process.nextTick(() => this.ticking.delete(lane));
     }
-    this.entries.push({ lane, kind, text, state: state(), sameTick, turn: this.turn });
+    this.entries.push({ lane, kind, text, state: state(), sameTick, immediate: this.immediate });
+  }
+
+  inImmediate(run: () => void): void {
+    this.immediate = true;
+    try {
+      run();
+    } finally {
+      this.immediate = false;
+    }
   }
 
   /** What happens from now on is not seen. */
