@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import nodeNet from 'node:net';
 import { requireAddon } from './checks';
+import { refuseExpectation } from './credentials/expectation';
 import { Descriptor } from './descriptor';
 import { errnoException } from './errors';
 import * as net from './net';
@@ -84,6 +85,7 @@ const casts = {
     options: Omit<nodeNet.SocketConstructorOpts, 'fd'> = {},
   ): nodeNet.Socket {
     expectOpen(this, 'toNetSocket');
+    refuseExpectation(options);
     return this.lend((fd) => new nodeNet.Socket({ ...options, fd }));
   },
   toReadStream(this: Descriptor, options: ReadStreamOptions = {}): fs.ReadStream {

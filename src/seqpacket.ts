@@ -1,6 +1,7 @@
 /** `require('afunix/seqpacket')`: connections that keep the boundaries of messages. */
 import { missingBecause, native, SEQPACKET } from './binding';
 import { configureOnce } from './configure';
+import { refuseExpectation } from './credentials/expectation';
 import { engine } from './engine/engine';
 import { codedError, errnoException } from './errors';
 import { AcceptedOptions } from './seqpacket/accepted';
@@ -62,6 +63,7 @@ export function createServer(
 export function socketpair(options: MessageOptions = {}): [Socket, Socket] {
   needAddon('socketpair()');
   checkMessageOptions(options);
+  refuseExpectation(options);
   const handles = new Int32Array(2);
   let status = startMessages();
   if (status === 0) status = engine().socketpair(handles, SEQPACKET);

@@ -1,6 +1,7 @@
 /** Two stream sockets connected to each other, without an address. */
 import { missingBecause, native, STREAM } from './binding';
 import { checkDescriptorLimits } from './descriptor-quota';
+import { refuseExpectation } from './credentials/expectation';
 import { engine } from './engine/engine';
 import { codedError, errnoException } from './errors';
 import { Connection } from './socket/connection';
@@ -19,6 +20,7 @@ export function socketpair(options: SocketOptions = {}): [Socket, Socket] {
     );
   }
   checkDescriptorLimits(options);
+  refuseExpectation(options);
   const handles = new Int32Array(2);
   const status = engine().socketpair(handles, STREAM);
   if (status < 0) throw errnoException(status, 'socketpair');

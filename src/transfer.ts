@@ -8,10 +8,12 @@ import { Descriptor } from './descriptor';
 import './descriptor-casts';
 import { engine } from './engine/engine';
 import { addHint, codedError, errnoException } from './errors';
-import { isGuarded, kSocketType, ServerMethods, shareListener } from './server/methods';
+import type { Limits } from './server/gate-options';
+import { kSocketType, rulesInForce, ServerMethods, shareListener } from './server/methods';
 import { STREAM } from './binding';
 import type { ServerOptions } from './server/options';
 import type { ConnectionListener, Server } from './server/server';
+import { taken } from './server/taken';
 import { SocketMethods } from './socket/methods';
 import type { SocketOptions } from './socket/options';
 import { Socket } from './socket/socket';
@@ -31,8 +33,12 @@ export interface TransferredServer {
   readonly transferred: 'server';
   /** What receive() finds it by. */
   readonly ticket: number;
-  /** It asks who connects: whoever receives it has to say whom to let in, too. */
+  /** It has rules about who connects: they go along, as far as they can. */
   readonly guarded: boolean;
+  /** One of them is `authorize`: whoever receives it has to give one, too. */
+  readonly authorized: boolean;
+  /** The others, for whoever receives it and says nothing else. */
+  readonly limits: Limits;
 }
 
 /**
@@ -67,7 +73,31 @@ export function transfer(
   if (listening < 0) throw codedError(Error, 'ERR_SERVER_NOT_RUNNING', 'Server is not running.');
   const copy = engine().duplicate(listening);
   if (copy < 0) throw errnoException(copy, 'fcntl');
-  return Departure.of(new Descriptor(copy), { transferred: 'server', guarded: isGuarded(given) });
+  const rules = rulesInForce(given);
+  return Departure.of(new Descriptor(copy), {
+    transferred: 'server',
+    guarded: rules !== null,
+    authorized: rules?.authorize !== undefined,
+    limits: rules?.limits ?? {},
+  });
+}
+
+/** What the server in this thread is made with. Throws if that is less than the one that it comes from asked for. */
+function withRules(transferred: TransferredServer, given: ServerOptions): ServerOptions {
+  const options = taken(given);
+  // Of a message that somebody has put together, and left something out, the worst is assumed.
+  const told: Partial<Pick<TransferredServer, 'guarded' | 'authorized'>> = transferred;
+  const authorized = told.guarded !== false && told.authorized !== false;
+  if (authorized && options.authorize === undefined) {
+    throw cannotGuard(
+      'the authorize of a server that was transferred',
+      'functions do not go along; give receive() its own',
+    );
+  }
+  for (const [name, limit] of Object.entries(transferred.limits ?? {})) {
+    (options as Record<string, unknown>)[name] ??= limit;
+  }
+  return options;
 }
 
 /**
@@ -89,15 +119,7 @@ export function receive(
   options: object = {},
   listener?: ConnectionListener,
 ): Socket | Server {
-  if (transferred.transferred === 'server' && transferred.guarded) {
-    const { authorize, maxConnectionsPerUid } = options as ServerOptions;
-    if (authorize === undefined && maxConnectionsPerUid === undefined) {
-      throw cannotGuard(
-        'the authorize or maxConnectionsPerUid of a server that was transferred',
-        'functions do not go along; give receive() its own',
-      );
-    }
-  }
+  const ruled = transferred.transferred === 'server' ? withRules(transferred, options) : undefined;
   const addon = requireAddon('receive()');
   const { ticket: given } = Departure.ticketOf(transferred);
   const ticket = checkInteger('transferred.ticket', given, 1, Number.MAX_SAFE_INTEGER);
@@ -112,8 +134,9 @@ export function receive(
   }
   const descriptor = new Descriptor(fd);
   try {
-    if (transferred.transferred === 'server') return descriptor.toServer(options, listener);
-    return Socket.from({ descriptor, head: Buffer.from(transferred.head) }, options);
+    if (ruled !== undefined) return descriptor.toServer(ruled, listener);
+    const { head } = transferred as TransferredSocket;
+    return Socket.from({ descriptor, head: Buffer.from(head) }, options);
   } catch (error) {
     if (!descriptor.closed) Departure.giveBack(transferred, descriptor);
     throw error;

@@ -40,6 +40,14 @@ export function cannotGuard(what: string, why: string): Error {
   return codedError(Error, 'ERR_AFUNIX_UNGUARDED', `${what} has no effect here: ${why}`);
 }
 
+/** For connections that are not made by `connect`: `why` goes on from "authorize has no effect here". */
+export function refuseExpectation(options: object, why = CONNECTED_ALREADY): void {
+  if (expectationOf(options) !== null) throw cannotGuard('authorize', why);
+}
+
+const CONNECTED_ALREADY =
+  'it is asked while a socket connects, and this one is connected: look at its peerCredentials';
+
 /**
  * Calls back once with null, or with why `peer` will not do; at once if that is known at once. Otherwise what it returns says that nobody
  * wants to know any more, and nobody is called.

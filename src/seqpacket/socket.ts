@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { ReadableStream, WritableStream } from 'node:stream/web';
 import type { DescriptorLike } from '../descriptor-sending';
+import { expectationOf, refuseExpectation, type Expectation } from '../credentials/expectation';
 import type { PeerCredentials } from '../credentials/peer';
 import { engine } from '../engine/engine';
 import { MESSAGE_BUDGET } from '../engine/records';
@@ -66,6 +67,8 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   /** That is gone, and knows who was at its other end. */
   #last: MessageConnection | null = null;
   readonly #options: SocketOptions;
+  /** Who has to listen wherever it connects. */
+  readonly #expectation: Expectation | null = null;
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
   /** Only where something beside the bytes is wanted. */
@@ -93,7 +96,11 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     const accepted = given instanceof AcceptedOptions ? given : null;
     const options = accepted?.options ?? (given as SocketOptions);
     // A server has looked at them once.
-    if (accepted === null) checkMessageOptions(options);
+    if (accepted === null) {
+      checkMessageOptions(options);
+      this.#expectation = expectationOf(options);
+      if (options.fd !== undefined) refuseExpectation(options);
+    }
     this.#options = options;
     this.#gone = accepted?.gone ?? null;
     this.allowHalfOpen = options.allowHalfOpen === true;
@@ -126,7 +133,8 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
         'This socket is connected, or was: make another one for another connection',
       );
     }
-    const { path, timeout, expectation, open } = openConnection(this, args);
+    const { path, timeout, open, ...given } = openConnection(this, args);
+    const expectation = given.expectation ?? this.#expectation;
     const listener = args[1];
     if (typeof listener === 'function') this.once('connect', listener);
     if (timeout !== undefined) this.setTimeout(timeout);

@@ -20,6 +20,7 @@ import {
   kFinished,
   kListener,
   kSocketFor,
+  rulesInForce,
   ServerMethods,
   shareListener,
   type AcceptedSocket,
@@ -159,7 +160,11 @@ export function listenBehind(
 
 /** Gives `face` a handle on the listener; false if there cannot be one, which is an error of `face`'s. */
 function putInFront(face: Face, behind: ServerBehind): boolean {
-  const handle = handleFor(behind, behind[kListener]?.descriptor() ?? -1);
+  const guarded = rulesInForce(behind) !== null;
+  // Whoever else has the descriptor lets everybody in: another server that is to listen on this one's handle, or another process.
+  const handle = guarded
+    ? handleOf(behind)
+    : handleFor(behind, behind[kListener]?.descriptor() ?? -1);
   if (typeof handle === 'number') {
     behind.close();
     const error = listenException(handle, behind._pipeName);
@@ -169,11 +174,21 @@ function putInFront(face: Face, behind: ServerBehind): boolean {
   const { _connectionKey } = behind;
   if (_connectionKey !== undefined) face._connectionKey = _connectionKey;
   face._handle = handle;
-  whenSent(face, () => void shareListener(behind));
+  whenSent(face, () => {
+    // It may listen for the second time by now, in another way.
+    if (face._handle !== handle) return;
+    if (guarded) {
+      throw cannotGuard(
+        'authorize or maxConnectionsPerUid',
+        'the process that a server is sent to lets in whoever connects; it can listen itself, or be given admitted connections',
+      );
+    }
+    shareListener(behind);
+  });
   return true;
 }
 
-/** The handle of a server that does not listen yet. */
+/** The handle of a server that does not listen yet, or whose descriptor nobody else may have. */
 function handleOf(behind: ServerBehind): object {
   return {
     close(callback?: () => void): void {

@@ -26,10 +26,14 @@ export function threeQuarters(of: number): number {
   return Math.max(1, Math.floor((of * 3) / 4));
 }
 
+export type Limits = Omit<GateOptions, 'authorize'>;
+
 /** The rules of one listener. */
 export interface Rules {
   /** The options that make them. */
   readonly asked: Pick<GateOptions, 'authorize' | 'maxConnectionsPerUid'>;
+  /** Those of them that are numbers: they can go wherever the listener goes. */
+  readonly limits: Limits;
   readonly authorize: Authorize | undefined;
   readonly perUid: (maxConnections: number) => number;
   readonly maxUnauthorized: number;
@@ -50,11 +54,18 @@ export function rulesOf(made: GateOptions, listening: Record<string, unknown>): 
   const policy = own === undefined ? made.authorize : own;
   const authorize = policy === undefined ? undefined : checkAuthorize('options.authorize', policy);
   const maxConnectionsPerUid = number('maxConnectionsPerUid', 0);
-  const maxUnauthorized = number('maxUnauthorized', 1) ?? DEFAULT_MAX_UNAUTHORIZED;
-  const authorizeTimeout = number('authorizeTimeout', 1) ?? DEFAULT_AUTHORIZE_TIMEOUT;
+  const maxUnauthorized = number('maxUnauthorized', 1);
+  const authorizeTimeout = number('authorizeTimeout', 1);
   if (authorize === undefined && maxConnectionsPerUid === undefined) return null;
   const perUid = (maxConnections: number): number =>
     maxConnectionsPerUid ?? Math.min(DEFAULT_PER_UID, threeQuarters(maxConnections));
   const asked = { authorize, maxConnectionsPerUid };
-  return { asked, authorize, perUid, maxUnauthorized, authorizeTimeout };
+  return {
+    asked,
+    limits: { maxConnectionsPerUid, maxUnauthorized, authorizeTimeout },
+    authorize,
+    perUid,
+    maxUnauthorized: maxUnauthorized ?? DEFAULT_MAX_UNAUTHORIZED,
+    authorizeTimeout: authorizeTimeout ?? DEFAULT_AUTHORIZE_TIMEOUT,
+  };
 }

@@ -456,9 +456,9 @@ function openListener(
   return engine().listen(address, padded, backlog, mode, LISTEN_MODE_IS_WHOLE, type, passing);
 }
 
-/** It asks who connects, and so has everybody who listens in its place. */
-export function isGuarded(server: ServerMethods): boolean {
-  return server[kRules] !== null;
+/** What everybody who listens in its place has to keep to; null if anybody may connect. */
+export function rulesInForce(server: ServerMethods): Rules | null {
+  return server[kRules];
 }
 
 /** Others are to accept from what the server listens on. Its descriptor, still its own; −1 if it does not listen. */

@@ -1,5 +1,6 @@
 /** A socket that gives up its descriptor: to another thread, to another process, to `net`. */
 import nodeNet from 'node:net';
+import { refuseExpectation } from '../credentials/expectation';
 import { Descriptor } from '../descriptor';
 import { engine, flush, takeUntold } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
@@ -58,6 +59,7 @@ export function toNetSocket(
   this: SocketMethods,
   options: Omit<nodeNet.SocketConstructorOpts, 'fd'> = {},
 ): nodeNet.Socket {
+  refuseExpectation(options);
   const { descriptor, head } = Reflect.apply(detach, this, []);
   const { allowHalfOpen } = this;
   const userBuffer = head.length > 0 ? UserBuffer.from((options as SocketOptions).onread) : null;
@@ -110,7 +112,7 @@ function goOn(socket: SocketMethods, untold: Buffer): void {
   if (socket.destroyed) return;
   const userBuffer = socket[kUserBuffer];
   if (untold.length === 0) readOn(socket);
-  else if (userBuffer !== null) tellHead(socket as unknown as nodeNet.Socket, userBuffer, untold);
+  else if (userBuffer !== null) tellHead(socket, userBuffer, untold);
   else if (socket.push(untold)) readOn(socket);
 }
 

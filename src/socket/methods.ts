@@ -9,7 +9,7 @@ import { connectPatience } from '../connect-timeout';
 import { debug, debugging, shown } from '../debug';
 import { tellOfConnecting } from '../diagnostics';
 import { onConnect, onEnd, onReadError, onWriteError } from '../engine/connection';
-import { cannotGuard, expectationOf } from '../credentials/expectation';
+import { cannotGuard, expectationOf, type Expectation } from '../credentials/expectation';
 import type { PeerCredentials } from '../credentials/peer';
 import { engine, startEngine, untoldLength } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
@@ -46,6 +46,9 @@ export const kGone = Symbol('gone');
 
 /** It was made by `net`, whose strings are paths. */
 export const kFromNet = Symbol('from net');
+
+/** Who has to listen wherever it connects: what it was made with. */
+export const kExpectation = Symbol('expectation');
 
 export const kAttach = Symbol('attach');
 // Methods of ours: a name would be in the way of a subclass that uses it.
@@ -87,6 +90,7 @@ export class SocketMethods extends Duplex implements StreamUser {
   declare [kPendingSeen]: number;
   declare [kGone]: Connection | null;
   declare [kFromNet]?: true;
+  declare [kExpectation]?: Expectation;
   declare [kAddress]?: string;
   declare [kPaired]?: Paired[] | undefined;
 
@@ -114,7 +118,7 @@ export class SocketMethods extends Duplex implements StreamUser {
     const limited = connectPatience(options['connectTimeout']);
     const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
     const address = encodeAddress(path);
-    const expectation = expectationOf(options);
+    const expectation = expectationOf(options) ?? this[kExpectation] ?? null;
     const connection = this[kConnection];
     const started = startEngine();
     if (started < 0) {
@@ -138,7 +142,8 @@ export class SocketMethods extends Duplex implements StreamUser {
 
   /** Ports, hosts and whatever `net` refuses. */
   private [kElsewhere](args: readonly unknown[]): this {
-    if (expectationOf(normalizeArguments(args).options) !== null) {
+    const expected = expectationOf(normalizeArguments(args).options) ?? this[kExpectation];
+    if (expected !== undefined) {
       throw cannotGuard('authorize', 'it is for pathnames and abstract names');
     }
     if (this[kConnection] !== null) {

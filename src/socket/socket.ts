@@ -7,6 +7,7 @@
 import net from 'node:net';
 import { Duplex, type DuplexOptions } from 'node:stream';
 import { checkBusyPoll } from '../busy-poll';
+import { expectationOf, refuseExpectation } from '../credentials/expectation';
 import type { PeerCredentials } from '../credentials/peer';
 import { engine } from '../engine/engine';
 import { descriptorOf, type Descriptor } from '../descriptor';
@@ -19,6 +20,7 @@ import {
   kBytesRead,
   kBytesWritten,
   kConnection,
+  kExpectation,
   kFromNet,
   kGone,
   kIdle,
@@ -129,12 +131,15 @@ function construct(
   const given: GivenOptions = typeof options === 'number' ? { fd: options } : (options ?? {});
   if (given.busyPoll !== undefined) checkBusyPoll('options.busyPoll', given.busyPoll);
   checkDescriptorLimits(given);
+  const expectation = expectationOf(given);
+  if (given.fd !== undefined) refuseExpectation(given);
   if (isForNet(given)) {
     openAsNet(this, SocketMethods.prototype, given);
     return undefined;
   }
   // Before Duplex, which destroys the socket at once if its signal was aborted beforehand.
   initialize(this, given, UserBuffer.from(given.onread));
+  if (expectation !== null) this[kExpectation] = expectation;
   Reflect.apply(initializeDuplex, this, [streamOptions(given)]);
   recordFromStart(this);
   // It tells its user about that later, and is not destroyed until then.
