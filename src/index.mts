@@ -1,5 +1,5 @@
 /** `import … from 'afunix'`: the same module, as ES modules see it. */
-import afunix from './index.js';
+import afunix, { type Afunix } from './index.js';
 
 export const {
   configure,
@@ -32,7 +32,8 @@ export type * from './index.js';
 export type Socket = import('./index.js').Socket;
 export type Server = import('./index.js').Server;
 
-const net = afunix.default;
+// By its name: what `default` is, compilers that resolve as bundlers do see in another way.
+const net: Afunix = afunix.default;
 
 /** The types that go by `net.Socket` and so on. */
 // eslint-disable-next-line @typescript-eslint/no-namespace
