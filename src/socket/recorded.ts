@@ -78,7 +78,7 @@ class Recorder extends StringDecoder {
   }
 
   override write(chunk: Buffer | string): string {
-    const text = super.write(chunk as Buffer);
+    const text = super.write(chunk);
     if (typeof chunk === 'string') return text;
     this.trim(this.state.length);
     const all = this.incomplete.length === 0 ? chunk : Buffer.concat([this.incomplete, chunk]);

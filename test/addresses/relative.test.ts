@@ -49,7 +49,7 @@ for (const [kind, connect] of Object.entries(clients)) {
                 socket.on('error', () => undefined).end();
               }) as unknown as AnyServer);
         t.after(() => server.close());
-        return server as AnyServer;
+        return server;
       };
       const here = make('here').listen({ path: name, backlog: 1 });
       process.chdir(join(place, 'there'));

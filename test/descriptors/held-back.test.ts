@@ -1,7 +1,7 @@
 /** A socket that is given away while it holds bytes: they are told once, as they were sent, here or where the connection goes on. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import nodeNet from 'node:net';
+import type nodeNet from 'node:net';
 import { Writable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
 import net, { type Socket } from 'afunix';

@@ -116,7 +116,7 @@ function tickBehindException({ expected, actual }: Difference): boolean {
 /** What comes of a listener's doings inside this process, a close or an answer, may be told before the loop gets to its immediates. */
 function beforeImmediates({ expected, actual }: Difference): boolean {
   const parts = [expected.entries[expected.place], actual.entries[actual.place]];
-  const early = parts.filter((entry) => entry?.immediate === true);
+  const early = parts.filter((entry) => entry?.immediate);
   // What an action meets there decides what comes of it.
   if (early.some((entry) => entry?.kind === 'action')) return true;
   return early.length > 0 && summary(expected.entries) === summary(actual.entries);

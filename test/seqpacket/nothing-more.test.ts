@@ -147,7 +147,7 @@ async function round(t: TestContext, files: Files, random: Random): Promise<void
   ]);
   for (const [end] of talks) record(end, files);
   for (let number = 0; number < 30; ++number) {
-    const [from, to] = talks[random(talks.length)] as [End, End];
+    const [from, to] = talks[random(talks.length)];
     say(from, to, files, random, number);
     if (random(8) === 0) to.socket.pause();
     if (random(6) === 0) await new Promise((resolve) => setImmediate(resolve));
