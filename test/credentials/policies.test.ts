@@ -17,7 +17,16 @@ import {
   sameUser,
   uid,
 } from 'afunix/credentials';
-import { needs, NOBODY, OURS, serve, startClient, withoutPython, withoutRoot } from './support';
+import {
+  needs,
+  NOBODY,
+  OURS,
+  serve,
+  start,
+  startClient,
+  withoutPython,
+  withoutRoot,
+} from './support';
 
 const ours = process.geteuid?.() ?? -1;
 const group0 = process.getegid?.() ?? -1;
@@ -169,10 +178,17 @@ describe('executable()', () => {
     const guarded = await serve(t, 'stream', {
       authorize: allOf(() => waited.then(() => true), inspect),
     });
-    const client = startClient(t, 'stream', guarded.path);
+    // Who has sent nothing and gone is not asked about any more.
+    const program = `import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.send(b'x')
+print('sent', flush=True)
+sys.stdin.read()`;
+    const client = start(t, ['/usr/bin/python3', '-c', program, guarded.path]);
     await client.line();
-    await client.end();
     const refusal = guarded.refusal();
+    await client.end();
     goOn();
     assert.match((await refusal).refusal.message, /exited/);
   });
