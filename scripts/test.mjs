@@ -5,7 +5,7 @@
 //     --engine <name>       epoll or io_uring, for every test that does not choose itself (default: what
 //                           AFUNIX_ENGINE says, else io_uring, of which there is more to test)
 //     --without <path>      leave out files below this path; said out loud
-//     --timeout <seconds>   per file (default 120, with AFUNIX_LONG=1 1200)
+//     --timeout <seconds>   per file (default 240, with AFUNIX_LONG=1 1200)
 //     --concurrency <n>     files at a time (default: two per core; most of a test is waiting)
 //     --verbose             every test's name, not only those of failing files
 //
@@ -24,7 +24,7 @@ const { values: options, positionals: filters } = parseArgs({
     node: { type: 'string', default: process.execPath },
     engine: { type: 'string' },
     without: { type: 'string', multiple: true, default: [] },
-    timeout: { type: 'string', default: process.env.AFUNIX_LONG === '1' ? '1200' : '120' },
+    timeout: { type: 'string', default: process.env.AFUNIX_LONG === '1' ? '1200' : '240' },
     concurrency: { type: 'string', default: String(2 * jobs) },
     verbose: { type: 'boolean', default: false },
   },
@@ -35,8 +35,9 @@ const concurrency = Number(options.concurrency);
 if (!(timeoutSeconds > 0) || !(concurrency > 0))
   fail('test: --timeout and --concurrency are numbers');
 
-// Builds the addon and installs packages.
-const slow = { folder: 'test/package/', seconds: 600 };
+// Builds the addon and installs packages; starts and compiles many programs.
+const slow = { folders: ['test/package/', 'test/benchmark/'], seconds: 600 };
+const isSlow = (file) => slow.folders.some((folder) => file.startsWith(folder));
 
 const tapFolder = path.join(root, '.build/test-results');
 const tests = filesUnder('test').filter((file) => /\.test\.m?ts$/.test(file));
@@ -58,7 +59,7 @@ function compiled(file) {
 }
 const queue = chosen
   .map((file) => ({ file, output: compiled(file) }))
-  .sort((a, b) => Number(b.file.startsWith(slow.folder)) - Number(a.file.startsWith(slow.folder)));
+  .sort((a, b) => Number(isSlow(b.file)) - Number(isSlow(a.file)));
 
 const counted = ['tests', 'suites', 'pass', 'fail', 'cancelled', 'skipped', 'todo'];
 const totals = Object.fromEntries(counted.map((name) => [name, 0]));
@@ -75,9 +76,7 @@ function killGroup(pid) {
 }
 
 function execute({ file, output }) {
-  const seconds = file.startsWith(slow.folder)
-    ? Math.max(slow.seconds, timeoutSeconds)
-    : timeoutSeconds;
+  const seconds = isSlow(file) ? Math.max(slow.seconds, timeoutSeconds) : timeoutSeconds;
   const tap = path.join(tapFolder, `${file.replaceAll('/', '+')}.tap`);
   fs.rmSync(tap, { force: true });
   const reporters = ['spec', 'stdout', 'tap', tap].map((value, index) =>
