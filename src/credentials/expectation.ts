@@ -27,7 +27,7 @@ export interface Expectation {
 /** Null if anybody will do. Throws for what is none. */
 export function expectationOf(options: object): Expectation | null {
   const { authorize, authorizeTimeout } = options as Record<keyof ExpectationOptions, unknown>;
-  if (authorize === undefined && !('authorize' in options && authorize === null)) return null;
+  if (authorize === undefined) return null;
   const timeout =
     authorizeTimeout === undefined
       ? DEFAULT_TIMEOUT
