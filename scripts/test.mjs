@@ -5,7 +5,7 @@
 //     --engine <name>       epoll or io_uring, for every test that does not choose itself (default: what
 //                           AFUNIX_ENGINE says, else io_uring, of which there is more to test)
 //     --without <path>      leave out files below this path; said out loud
-//     --timeout <seconds>   per file (default 240, with AFUNIX_LONG=1 1200)
+//     --timeout <seconds>   per file (default 480, with AFUNIX_LONG=1 1200)
 //     --concurrency <n>     files at a time (default: two per core; most of a test is waiting)
 //     --verbose             every test's name, not only those of failing files
 //
@@ -24,7 +24,7 @@ const { values: options, positionals: filters } = parseArgs({
     node: { type: 'string', default: process.execPath },
     engine: { type: 'string' },
     without: { type: 'string', multiple: true, default: [] },
-    timeout: { type: 'string', default: process.env.AFUNIX_LONG === '1' ? '1200' : '240' },
+    timeout: { type: 'string', default: process.env.AFUNIX_LONG === '1' ? '1200' : '480' },
     concurrency: { type: 'string', default: String(2 * jobs) },
     verbose: { type: 'boolean', default: false },
   },

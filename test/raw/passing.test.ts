@@ -130,7 +130,7 @@ for (const type of types) {
     closed.close();
     const send = (...descriptors: unknown[]): unknown =>
       left.sendmsg(bytes('x'), { descriptors: descriptors as number[] });
-    fails(() => send(closed), { code: 'ERR_OUT_OF_RANGE' });
+    fails(() => send(closed), { code: 'EBADF' });
     fails(() => send(-1), { code: 'ERR_OUT_OF_RANGE' });
     fails(() => send(1.5), { code: 'ERR_OUT_OF_RANGE' });
     fails(() => send('0'), { code: 'ERR_INVALID_ARG_TYPE' });
