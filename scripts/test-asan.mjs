@@ -170,7 +170,7 @@ const suite = spawnSync(
     '--node',
     node,
     '--timeout',
-    '480',
+    '900',
     '--without',
     'test/package/',
     ...process.argv.slice(2),
