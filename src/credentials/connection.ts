@@ -26,6 +26,8 @@ export interface Attendance {
   left(uid: number): void;
 }
 
+const NOTHING_EXPECTED: readonly Expectation[] = [];
+
 export abstract class PeerConnection extends AsyncResource implements PeerSource {
   private open = true;
   /** What was told with an accepted connection. */
@@ -37,7 +39,8 @@ export abstract class PeerConnection extends AsyncResource implements PeerSource
   /** What it was known by before it was a connection. */
   private source: HandleSource | null = null;
   private attendance: Attendance | null = null;
-  private expectation: Expectation | null = null;
+  /** What has to be met before it is told to be connected, by every connect() that named it; the last is asked first. */
+  private expectations: readonly Expectation[] = NOTHING_EXPECTED;
   /** Takes back the question whether it is met. */
   private forgo: (() => void) | null = null;
 
@@ -50,16 +53,16 @@ export abstract class PeerConnection extends AsyncResource implements PeerSource
 
   /** It is told to be connected only if this is met, and whatever it was to meet before: the connection may be the one of before. */
   expect(expectation: Expectation | null): this {
-    if (expectation === null) return this;
-    expectation.before = this.expectation;
-    this.expectation = expectation;
+    if (expectation !== null && !this.expectations.includes(expectation)) {
+      this.expectations = [...this.expectations, expectation];
+    }
     return this;
   }
 
   /** Calls `connected`, or `refused` with the reason, unless it is closed before. */
   protected whenMet(connected: () => void, refused: (error: Error) => void): void {
-    const { expectation } = this;
-    if (expectation === null) {
+    const expectation = this.expectations.at(-1);
+    if (expectation === undefined) {
       connected();
       return;
     }
@@ -74,7 +77,7 @@ export abstract class PeerConnection extends AsyncResource implements PeerSource
           refused(error);
           return;
         }
-        this.expectation = expectation.before ?? null;
+        this.expectations = this.expectations.filter((other) => other !== expectation);
         this.whenMet(connected, refused);
       },
     );

@@ -20,8 +20,6 @@ const ENOTCONN = -107;
 export interface Expectation {
   readonly authorize: Authorize;
   readonly timeout: number;
-  /** Of the same connection, from a connect() before this one: it has to be met as well. */
-  before?: Expectation | null;
 }
 
 /** Null if anybody will do. Throws for what is none. */

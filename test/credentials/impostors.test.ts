@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { openSync, closeSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import net, { type Socket } from 'afunix';
+import net, { type Socket, type SocketOptions } from 'afunix';
 import { type Authorize, sameUser } from 'afunix/credentials';
 import seqpacket, { type Socket as MessageSocket } from 'afunix/seqpacket';
+import { fillBacklog } from '../helpers/full-backlog';
 import { freshDirectory } from '../helpers/socket-paths';
 import { happens } from '../helpers/sockets';
 import { NOTHING, startImpostor } from './impostor';
@@ -242,4 +243,32 @@ test('a second connect() does not take the question of the first one away', asyn
   socket.on('data', (chunk) => (received += String(chunk)));
   await Promise.all([happens(socket, 'close'), failed]);
   assert.deepEqual([seen, received], [[], '']);
+});
+
+test('what a socket was made with is asked once, however often it is told where to connect', async (t) => {
+  const directory = freshDirectory(t);
+  const full = join(directory, 'full');
+  const backlog = await fillBacklog(full);
+  t.after(() => backlog.release());
+  const path = join(directory, 's');
+  const server = net.createServer((peer) => peer.end('hello'));
+  server.listen(path);
+  await happens(server, 'listening');
+  t.after(() => server.close());
+  let asked = 0;
+  const client = new net.Socket({
+    authorize: () => {
+      asked += 1;
+      if (asked > 1) throw new Error('asked again');
+      return true;
+    },
+  } as SocketOptions);
+  // It waits for room there, and goes elsewhere meanwhile.
+  client.connect(full);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  client.connect(path);
+  await happens(client, 'connect');
+  assert.equal(asked, 1);
+  client.resume();
+  await happens(client, 'close');
 });
