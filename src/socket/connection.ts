@@ -7,6 +7,7 @@ import { chunkFromArea, chunkFromSlab } from '../engine/chunks';
 import { flush, payloads, reserve, sendArea, submit, submitWrite, targets } from '../engine/engine';
 import { Ask } from '../engine/records';
 import { EngineConnection, type ConnectionUser } from '../engine/connection';
+import { joined, LONGEST_COPIED, longestBytes, put } from './encodings';
 import { leftWith, loadOf } from './passing';
 import { ECANCELED, Tellers } from './tellers';
 
@@ -30,11 +31,11 @@ export interface StreamUser extends ConnectionUser {
   [onCredentials](writer: PeerCredentials): void;
 }
 
-/** Longer writes go to the kernel from where they are, without a copy. */
-export const LONGEST_COPIED = 16 * 1024;
-
 /** A tick may gather this much for one socket before the kernel is asked to take it. */
 const LONGEST_UNFLUSHED = 64 * 1024;
+
+/** Parts that are handed over together: as many as one system call takes. The engine looks for its place among them each time. */
+const MOST_PARTS = 64;
 
 export interface Piece {
   readonly chunk: string | Uint8Array;
@@ -47,6 +48,8 @@ export class Connection extends EngineConnection<StreamUser> {
   /** Who is told that the kernel has what they wrote. */
   readonly tellers = new Tellers(this);
 
+  /** The stream has writes whose callbacks it calls itself: it may be done with them only when the kernel has them. */
+  toldWhenTaken = false;
   /** What its socket was destroyed with. */
   destroyed: Error | null = null;
 
@@ -93,7 +96,7 @@ export class Connection extends EngineConnection<StreamUser> {
     const longest = longestBytes(data, encoding);
     if (longest > LONGEST_COPIED) return false;
     if (!this.hasRoomFor(longest)) return false;
-    this.copiedOut(put(data, encoding, reserve(longest)));
+    this.copiedOut(put(sendArea, data, encoding, reserve(longest)));
     return true;
   }
 
@@ -109,16 +112,18 @@ export class Connection extends EngineConnection<StreamUser> {
     if (!this.hasRoomFor(longest)) return false;
     const start = reserve(longest);
     let end = start;
-    for (const { chunk, encoding } of pieces) end += put(chunk, encoding, end);
+    for (const { chunk, encoding } of pieces) end += put(sendArea, chunk, encoding, end);
     this.copiedOut(end - start);
     return true;
   }
 
   /** Writes from where the bytes are, and tells, once, when the kernel has taken all of them: before it returns if that is now. */
   writeLong(data: string | Uint8Array, encoding: BufferEncoding, callback: WriteCallback): void {
-    const bytes = typeof data === 'string' ? Buffer.from(data, encoding) : data;
-    this.bytesWritten += bytes.byteLength;
     const load = loadOf(data);
+    // A short one waits behind others: its memory is its user's again.
+    const stays = typeof data !== 'string' && (load !== undefined || data.length > LONGEST_COPIED);
+    const bytes = stays ? data : Buffer.from(data as string, encoding);
+    this.bytesWritten += bytes.byteLength;
     if (load === undefined) this.writePayload(bytes, bytes.byteLength, callback);
     else
       this.writePayload(
@@ -135,14 +140,37 @@ export class Connection extends EngineConnection<StreamUser> {
       this.writeRuns(pieces, callback);
       return;
     }
-    let length = 0;
-    const payload = pieces.map(({ chunk, encoding }) => {
-      const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
-      length += bytes.byteLength;
-      return bytes;
-    });
-    this.bytesWritten += length;
-    this.writePayload(payload, length, callback);
+    const parts = joined(pieces);
+    for (const part of parts) this.bytesWritten += part.byteLength;
+    this.writeParts(parts, callback);
+  }
+
+  private writeParts(parts: readonly Uint8Array[], callback: WriteCallback): void {
+    let next = 0;
+    let again = true;
+    let inside = false;
+    // May be called before writePayload returns: no recursion, however many parts there are.
+    const goOn = (status: number): void => {
+      const over = status !== 0 || next >= parts.length;
+      if (over || this.user === null) {
+        callback(over ? status : ECANCELED);
+        return;
+      }
+      again = true;
+      if (!inside) writeOn();
+    };
+    const writeOn = (): void => {
+      inside = true;
+      while (again) {
+        again = false;
+        const payload = parts.slice(next, next + MOST_PARTS);
+        next += payload.length;
+        const length = payload.reduce((sum, part) => sum + part.byteLength, 0);
+        this.writePayload(payload, length, goOn);
+      }
+      inside = false;
+    };
+    writeOn();
   }
 
   /** What takes descriptors along is a message of its own; what lies between two of them goes together. */
@@ -277,7 +305,7 @@ export class Connection extends EngineConnection<StreamUser> {
     }
     this.tellers.tellWaiting(() => {
       if (callback !== null) callback(status);
-      else if (next !== null) next(status);
+      else if (next !== null) next(status === 0 && this.user === null ? ECANCELED : status);
       else if (status !== 0) this.tellWriteError(status);
     });
   }
@@ -299,23 +327,6 @@ function endOfRun(pieces: readonly Piece[], first: number): number {
   if (loadOf(pieces[first].chunk) !== undefined) return end;
   while (end < pieces.length && loadOf(pieces[end].chunk) === undefined) ++end;
   return end;
-}
-
-/** The most bytes that `data` can turn into: exact for bytes and for encodings of one byte a character. */
-function longestBytes(data: string | Uint8Array, encoding: BufferEncoding): number {
-  if (typeof data !== 'string') return data.byteLength;
-  const oneByte = encoding === 'latin1' || encoding === 'binary' || encoding === 'ascii';
-  // UTF-16 needs 2 a character, UTF-8 up to 3, hex and base64 less than 1.
-  return oneByte ? data.length : data.length * 3;
-}
-
-/** Copies `data` to `offset` of the send area, and says how many bytes it is. */
-function put(data: string | Uint8Array, encoding: BufferEncoding, offset: number): number {
-  // `http` ends each answer with an empty string; calling out for it costs as much as for a short one.
-  if (data.length === 0) return 0;
-  if (typeof data === 'string') return sendArea.write(data, offset, encoding);
-  sendArea.set(data, offset);
-  return data.byteLength;
 }
 
 function data(this: StreamUser, chunk: Buffer): void {

@@ -30,10 +30,11 @@ interface Waiting {
 }
 
 /** What a stream calls instead of `callback`; one for all writes that have the same, because the stream calls those in one tick. */
-class Teller {
+export class Teller {
   readonly tell: UserCallback = (error) => this.told(error);
-  /** Where its writes end among what is copied, in order. */
-  private ends: number[] = [];
+  /** Where its writes end among what is copied, in order; of the first one apart, because most have no more. */
+  private first = -1;
+  private ends: number[] | null = null;
   private next = 0;
 
   constructor(
@@ -43,15 +44,21 @@ class Teller {
 
   /** One write more, which ends there; Infinity if the stream has it still. */
   wrote(end: number): void {
-    this.ends.push(end);
+    if (this.first < 0) this.first = end;
+    else (this.ends ??= []).push(end);
   }
 
   private told(error: Error | null | undefined): void {
-    const end = this.ends[this.next++];
-    if (this.next === this.ends.length) {
-      this.ends = [];
-      this.next = 0;
+    const end = this.first;
+    if (this.ends === null) {
+      this.first = -1;
       this.tellers.forget(this);
+    } else {
+      this.first = this.ends[this.next++];
+      if (this.next === this.ends.length) {
+        this.ends = null;
+        this.next = 0;
+      }
     }
     if (error) this.callback(error);
     else this.tellers.whenTaken(end, this.callback);

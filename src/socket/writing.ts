@@ -7,7 +7,7 @@ import type { Connection, Piece } from './connection';
 import { STRING_ENCODINGS } from './encodings';
 import type { SocketMethods } from './methods';
 import { loadOf } from './passing';
-import { ECANCELED, type UserCallback } from './tellers';
+import { ECANCELED, type Teller, type UserCallback } from './tellers';
 
 type Encoding = BufferEncoding | null | undefined;
 
@@ -54,11 +54,16 @@ export function writeThrough(
   encoding: Encoding,
   callback?: UserCallback,
 ): boolean {
-  const told = callback === undefined ? undefined : connection?.tellers.for(callback);
-  const given = told?.tell ?? callback;
+  let teller: Teller | undefined;
+  if (callback !== undefined && connection !== null) {
+    // While the kernel has no room the stream itself is told only when it has taken everything.
+    if (connection.blocked) connection.toldWhenTaken = true;
+    else teller = connection.tellers.for(callback);
+  }
+  const given = teller === undefined ? callback : teller.tell;
   const more = Duplex.prototype.write.call(socket, chunk, encoding as BufferEncoding, given);
   if (connection === null) return more;
-  told?.wrote(socket._writableState.length === 0 ? connection.copied : Infinity);
+  teller?.wrote(socket._writableState.length === 0 ? connection.copied : Infinity);
   if (!more || !connection.blocked) return more;
   // What the stream is done with and the kernel has left counts, too.
   if (socket.writableLength < socket.writableHighWaterMark) return true;
@@ -80,10 +85,13 @@ export function writeOut(
   }
   socket._unrefTimer();
   const piece = data as string | Uint8Array;
-  const copied = Array.isArray(data)
-    ? connection.writeShortMany(data)
-    : loadOf(piece) === undefined && connection.writeShort(piece, encoding as BufferEncoding);
-  if (copied) {
+  if (connection.toldWhenTaken) {
+    connection.toldWhenTaken = false;
+  } else if (
+    Array.isArray(data)
+      ? connection.writeShortMany(data)
+      : loadOf(piece) === undefined && connection.writeShort(piece, encoding as BufferEncoding)
+  ) {
     // As with `net`, the stream is done with it when write() returns. Of nothing there is only to know whether it could be sent.
     const status = connection.unflushed === 0 ? connection.flushNow() : 0;
     callback(status === 0 ? null : errnoException(status, 'write'));
