@@ -29,6 +29,12 @@ interface Waiting {
   readonly context: AsyncResource;
 }
 
+interface Failures {
+  first: Error | null;
+  /** What the others are told. */
+  readonly further: Error | null;
+}
+
 /** What a stream calls instead of `callback`; one for all writes that have the same, because the stream calls those in one tick. */
 export class Teller {
   readonly tell: UserCallback = (error) => this.told(error);
@@ -66,11 +72,10 @@ export class Teller {
 }
 
 export class Tellers {
-  /** Why the kernel did not take what it did not take: what the first is told that waited for it. */
-  failure: Error | null = null;
-  /** What the others are told. */
-  private furtherFailure: Error | null = null;
-  private refused = false;
+  /** Why the kernel did not take what it did not take: a negative errno; 0 while it takes everything. */
+  private refusal = 0;
+  private destroyedWith: Error | null = null;
+  private failures: Failures | null = null;
   private last: Teller | null = null;
   private waiting: Waiting[] = [];
 
@@ -89,7 +94,7 @@ export class Tellers {
   whenTaken(end: number, callback: UserCallback): void {
     if (!this.isTaken(end) && this.writing.unflushed > 0) flush();
     if (this.isTaken(end)) callback(null);
-    else if (this.refused) callback(this.nextFailure());
+    else if (this.refusal !== 0) callback(this.nextFailure());
     else this.waiting.push({ callback, context: new AsyncResource('AFUNIXWRITE') });
   }
 
@@ -100,27 +105,38 @@ export class Tellers {
 
   /** What has not been taken never will be. */
   refuse(status: number): void {
-    if (this.refused) return;
-    this.refused = true;
-    this.failure = this.furtherFailure = errnoException(status, 'write');
+    if (this.refusal === 0) this.refusal = status;
   }
 
   /** The same, because the socket was destroyed: for `net` one write is under way then, and the others are in its stream. */
   cancel(error: Error | null): void {
-    if (this.refused) return;
-    this.refused = true;
-    const cancelled = errnoException(ECANCELED, 'write');
-    const destroyed = 'Cannot call write after a stream was destroyed';
-    this.failure = DESTROYED_WRITES_FAIL ? cancelled : null;
-    this.furtherFailure =
-      error ?? this.failure ?? codedError(Error, 'ERR_STREAM_DESTROYED', destroyed);
+    if (this.refusal !== 0) return;
+    this.refusal = ECANCELED;
+    this.destroyedWith = error;
+  }
+
+  /** What the first is told that waited for what was not taken. */
+  get failure(): Error | null {
+    if (this.refusal === 0) return null;
+    return (this.failures ??= this.makeFailures()).first;
   }
 
   /** What the next one is told whose write was not taken. */
   nextFailure(): Error | null {
-    const { failure } = this;
-    this.failure = this.furtherFailure;
+    const { failure, failures } = this;
+    if (failures !== null) failures.first = failures.further;
     return failure;
+  }
+
+  /** Only when somebody is told: most sockets are closed with nobody waiting, and an error costs more than a connection. */
+  private makeFailures(): Failures {
+    const failure = errnoException(this.refusal, 'write');
+    if (this.refusal !== ECANCELED) return { first: failure, further: failure };
+    const first = DESTROYED_WRITES_FAIL ? failure : null;
+    const destroyed = 'Cannot call write after a stream was destroyed';
+    const further =
+      this.destroyedWith ?? first ?? codedError(Error, 'ERR_STREAM_DESTROYED', destroyed);
+    return { first, further };
   }
 
   /** Tells who waited, and goes on with `then`. Who throws keeps nobody else from it. */
@@ -131,7 +147,7 @@ export class Tellers {
       const { callback, context } = waiting[i];
       let returned = false;
       try {
-        context.runInAsyncScope(callback, undefined, this.refused ? this.nextFailure() : null);
+        context.runInAsyncScope(callback, undefined, this.nextFailure());
         returned = true;
       } finally {
         if (!returned) {
