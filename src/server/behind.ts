@@ -20,6 +20,7 @@ import {
   kFinished,
   kListener,
   kSocketFor,
+  kTraceListening,
   rulesInForce,
   ServerMethods,
   shareListener,
@@ -66,6 +67,8 @@ interface NetInternals {
 export class ServerBehind extends ServerMethods {
   /** What has to happen before it is told whether it listens at last; false if then it does not. */
   whenSettled: ((listens: boolean) => boolean) | null = null;
+  /** To be called when the one in front listens. */
+  traced: () => void = () => undefined;
 
   constructor(
     private readonly face: Face,
@@ -95,6 +98,11 @@ export class ServerBehind extends ServerMethods {
   protected override [kFinish](listener: ListeningPoint, leave: boolean): void {
     this.face._connections += 1;
     super[kFinish](listener, leave);
+  }
+
+  // Whoever is told looks at the one in front, which does not listen before it has its handle.
+  protected override [kTraceListening](): void {
+    this.traced = () => super[kTraceListening]();
   }
 
   protected override [kFinished](): void {
@@ -174,6 +182,7 @@ function putInFront(face: Face, behind: ServerBehind): boolean {
   const { _connectionKey } = behind;
   if (_connectionKey !== undefined) face._connectionKey = _connectionKey;
   face._handle = handle;
+  behind.traced();
   whenSent(face, () => {
     // It may listen for the second time by now, in another way.
     if (face._handle !== handle) return;

@@ -51,6 +51,7 @@ const kPlace = Symbol('place');
 const kFinishing = Symbol('finishing');
 export const kFinish = Symbol('finish');
 export const kFinished = Symbol('finished');
+export const kTraceListening = Symbol('traceListening');
 /** Others may listen on the same socket. */
 const kShared = Symbol('shared');
 const kRules = Symbol('rules');
@@ -199,14 +200,18 @@ export class ServerMethods extends EventEmitter {
       process.nextTick(emitError, this, error);
       return;
     }
-    listenTrace?.asyncEnd.publish({ server: this[kFace] });
     const listener = new Listener(handle, this);
     if (debugging) debug('#%d: listen %s', handle, shown(path));
     if (this[kPlace] !== null) listener.closeAtExit();
     this[kListener] = listener;
+    this[kTraceListening]();
     this._connectionKey = `-1:${path ?? 'null'}:-1`;
     if (this._unref) this.unref();
     process.nextTick(emitListening, this);
+  }
+
+  protected [kTraceListening](): void {
+    listenTrace?.asyncEnd.publish({ server: this[kFace] });
   }
 
   private [kIsFull](): boolean {
