@@ -171,7 +171,8 @@ function stageFor(run: Run): Stage {
     finished,
     listen: (server, to, callback) => {
       if (ours === null) return server.listen(to, callback);
-      ours.serve(server, { path: to }, callback);
+      // As docs/http.md says: what carries TLS ends when the TLS does, at either end.
+      ours.serve(server, { path: to, allowHalfOpen: server instanceof tls.Server }, callback);
       return server;
     },
     agent: (options) => (ours === null ? new http.Agent(options) : new ours.Agent(options)),
@@ -180,7 +181,9 @@ function stageFor(run: Run): Stage {
       return http.request({ ...options, ...(agent === undefined ? {} : { agent }) }, callback);
     },
     connectTls: ({ path: to, ...options }, callback) => {
-      const where = byImport ? { socket: net.connect(to) } : { path: to };
+      const where = byImport
+        ? { socket: net.connect({ path: to, allowHalfOpen: true }) }
+        : { path: to };
       return tls.connect({ ...options, ...where }, callback);
     },
     get certificate() {
