@@ -105,8 +105,11 @@ export interface NativeBinding extends RawBinding, CredentialsBinding, Activatio
   ): number;
   /** Carries out the first `count` rows of `submissions`. `more`: others follow at once. */
   flush(count: number, more: boolean): number;
-  /** How many descriptors one message may bring to a connection; 0 at first. Before the first read. */
-  setMaxDescriptors(handle: number, most: number): number;
+  /**
+   * How many descriptors one message may bring to a connection, and how many those that are received together; 0 at first. Before the
+   * first read.
+   */
+  setMaxDescriptors(handle: number, most: number, atOnce: number): number;
   /** Descriptors that are told in this batch become this thread's: closed with it, unless they are closed before. */
   claimDescriptors(place: number, count: number): number;
   /** The same for the pidfd at `place`, one less than a row of `peers` says: a descriptor. EBADF if it is not there any more. */

@@ -10,8 +10,21 @@ const EBADF = -9;
 /** The kernel's SCM_MAX_FD: as many as one message can bring. */
 export const MAXIMUM_DESCRIPTORS = 253;
 
+/** Whoever counts the descriptors that one connection has brought and that are still open. */
+export interface Account {
+  /** So many more are open; fewer if it is negative. */
+  changeBy(count: number): void;
+}
+
+/** What outlives the object. */
+interface Entry {
+  readonly fd: number;
+  account: Account | null;
+}
+
 /** Whose owner is gone: nobody else can close it any more. */
-const unclaimed = new FinalizationRegistry<number>((fd) => {
+const unclaimed = new FinalizationRegistry<Entry>(({ fd, account }) => {
+  account?.changeBy(-1);
   if (requireAddon('Descriptor').closeOwned(fd) !== 0) return;
   process.emitWarning(`Descriptor ${fd} was collected without being closed; it is closed now`, {
     type: 'AfunixWarning',
@@ -23,6 +36,7 @@ export class Descriptor {
   #fd: number;
   /** Opened by somebody who may close it, too: Node does so for what `fs` opened in a worker. */
   readonly #foreign: boolean;
+  #entry: Entry;
 
   /** Takes ownership of `fd`, an open descriptor. EBADF. */
   constructor(fd: number) {
@@ -32,7 +46,14 @@ export class Descriptor {
     if (status < 0) throw errnoException(status, 'fcntl');
     this.#fd = fd;
     this.#foreign = status === 1;
-    unclaimed.register(this, fd, this);
+    this.#entry = { fd, account: null };
+    unclaimed.register(this, this.#entry, this);
+  }
+
+  /** It counts there until it is closed, taken, given away or collected. @internal */
+  countIn(account: Account): void {
+    this.#entry.account = account;
+    account.changeBy(1);
   }
 
   /** The number, still owned by this object; −1 once it is closed or taken. */
@@ -146,12 +167,14 @@ export class Descriptor {
   #regain(fd: number): void {
     if (requireAddon('Descriptor').own(fd) < 0) return;
     this.#fd = fd;
-    unclaimed.register(this, fd, this);
+    unclaimed.register(this, this.#entry, this);
+    this.#entry.account?.changeBy(1);
   }
 
   #forget(): void {
     this.#fd = -1;
     unclaimed.unregister(this);
+    this.#entry.account?.changeBy(-1);
   }
 }
 

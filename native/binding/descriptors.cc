@@ -56,9 +56,10 @@ int64_t Duplicate(Environment& environment, const Arguments& arguments) {
   return fd;
 }
 
-// setMaxDescriptors(handle, most)
+// setMaxDescriptors(handle, most, atOnce)
 int64_t SetMax(Environment& environment, const Arguments& arguments) {
-  const auto done = environment.engine()->SetMaxDescriptors(arguments.Int(0), arguments.Size(1));
+  const auto done = environment.engine()->SetMaxDescriptors(arguments.Int(0), arguments.Size(1),
+                                                            arguments.Size(2));
   return done.ok() ? 0 : done.error().Negative();
 }
 

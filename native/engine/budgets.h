@@ -69,8 +69,8 @@ inline constexpr size_t kPendingKept = 128 * 1024;
 // A socket whose last read was at least this long reads its next one into a slab, without a copy.
 inline constexpr size_t kBulkRead = 24 * 1024;
 
-// Descriptors told in one collection; and with the messages of one socket, unless a single one may
-// bring more.
+// Descriptors told in one collection; and at most with the messages of one socket, unless a single
+// one may bring more.
 inline constexpr size_t kDescriptorCapacity = 1024;
 inline constexpr size_t kBatchDescriptors = 256;
 

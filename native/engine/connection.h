@@ -27,7 +27,7 @@ struct Connection : Endpoint {
   [[nodiscard]] bool HasRequests() const override {
     return connecting || shutdown_wanted || HasPending();
   }
-  [[nodiscard]] bool Watches() const override { return reading || watches_end; }
+  [[nodiscard]] bool Watches() const override { return reading || watches_end || awaits_user; }
 
   // Something was written that the kernel has not taken; its bytes.
   [[nodiscard]] virtual bool HasPending() const = 0;
@@ -37,6 +37,8 @@ struct Connection : Endpoint {
   bool reading = false;
   // Nobody reads, and shall hear of the end if it is all that is left.
   bool watches_end = false;
+  // It is not read from until its user has done something with what came: it counts as reading.
+  bool awaits_user = false;
   bool connecting = false;
   // Reads go into the user's own memory.
   bool reads_into_target = false;

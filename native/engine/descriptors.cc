@@ -1,9 +1,11 @@
 // Descriptors that travel with data, and the one under a connection that is given up.
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
+#include "engine/budgets.h"
 #include "engine/readiness_engine.h"
 #include "posix/ancillary.h"
 #include "posix/kernel_constants.h"
@@ -11,7 +13,7 @@
 
 namespace afunix::engine {
 
-posix::Status ReadinessEngine::SetMaxDescriptors(int32_t handle, size_t most) {
+posix::Status ReadinessEngine::SetMaxDescriptors(int32_t handle, size_t most, size_t at_once) {
   Connection* socket = FindConnection(handle);
   if (socket == nullptr) return posix::Error{EBADF};
   if (most > posix::kMaximumDescriptors) return posix::Error{EINVAL};
@@ -21,6 +23,10 @@ posix::Status ReadinessEngine::SetMaxDescriptors(int32_t handle, size_t most) {
     if (!allowed.ok()) return allowed.error();
   }
   socket->max_descriptors = static_cast<uint16_t>(most);
+  if (socket->kind == Endpoint::Kind::kMessages) {
+    static_cast<MessageSocket*>(socket)->batch_descriptors =
+        std::clamp(at_once, most, std::max(most, kBatchDescriptors));
+  }
   // It may be reading in a way that drops them.
   AwaitNoMore(*socket);
   return {};

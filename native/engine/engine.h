@@ -126,8 +126,10 @@ class Engine {
   virtual void SetReferenced(int32_t handle, bool referenced) = 0;
 
   // How many descriptors one message may bring, at most posix::kMaximumDescriptors; 0 for none, the
-  // default. Before the first read.
-  [[nodiscard]] virtual posix::Status SetMaxDescriptors(int32_t handle, size_t most) = 0;
+  // default. Messages that are told together bring at most `at_once`, unless a single one may bring
+  // more. Before the first read.
+  [[nodiscard]] virtual posix::Status SetMaxDescriptors(int32_t handle, size_t most,
+                                                        size_t at_once) = 0;
   // A descriptor that is told in this collection, the caller's from here on.
   [[nodiscard]] virtual posix::Fd ClaimDescriptor(size_t place) = 0;
   // The pidfd that stands at `place` of a row of the table of peers; none if it is not there, or

@@ -20,6 +20,8 @@ struct MessageSocket final : Connection {
   size_t longest = kLongestByDefault;
   // Messages told at once.
   size_t batch_size = kMessageBudget;
+  // Descriptors that come with those.
+  size_t batch_descriptors = kBatchDescriptors;
   PendingMessages outgoing;
   // Its messages bring more than bytes.
   [[nodiscard]] bool WantsControl() const { return max_descriptors > 0 || passes_credentials; }

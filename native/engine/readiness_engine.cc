@@ -85,12 +85,16 @@ int32_t ReadinessEngine::Carry(const Submission& submission, Connection& socket)
       if (socket.ended) return 0;
       socket.reading = true;
       socket.watches_end = false;
+      socket.awaits_user = false;
       if (socket.ready) Enqueue(socket);
       AwaitMore(socket);
       return 0;
     case SubmissionKind::kReadStop:
       socket.reading = false;
-      socket.watches_end = of_messages && submission.length != 0 && !socket.ended;
+      socket.watches_end = of_messages && !socket.ended &&
+                           submission.length == static_cast<int32_t>(ReadStop::kWatchEnd);
+      socket.awaits_user =
+          !socket.ended && submission.length == static_cast<int32_t>(ReadStop::kAwaitUser);
       AwaitNoMore(socket);
       if (socket.watches_end) {
         if (socket.ready) Enqueue(socket);

@@ -39,7 +39,8 @@ class ReadinessEngine : public EngineCore {
   [[nodiscard]] posix::Status Share(int32_t listener) override;
   void SetBusyPoll(int32_t handle, int64_t nanoseconds) override;
   void SetAttended(bool attended) override;
-  [[nodiscard]] posix::Status SetMaxDescriptors(int32_t handle, size_t most) override;
+  [[nodiscard]] posix::Status SetMaxDescriptors(int32_t handle, size_t most,
+                                                size_t at_once) override;
   [[nodiscard]] posix::Status AttachDescriptors(int32_t handle,
                                                 std::vector<posix::Fd> descriptors) override;
   [[nodiscard]] posix::Result<posix::Fd> Detach(int32_t handle,

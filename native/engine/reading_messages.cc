@@ -141,7 +141,7 @@ void ReadinessEngine::LookForEnd(MessageSocket& socket) {
 // of them until it has told of them. `at_first` is the table's room when the batch began.
 size_t ReadinessEngine::DescriptorRoom(const MessageSocket& socket, size_t at_first) const {
   const size_t came = at_first - descriptors_.Room();
-  const size_t most = std::max(kBatchDescriptors, size_t{socket.max_descriptors});
+  const size_t most = socket.batch_descriptors;
   return std::min(descriptors_.Room(), most > came ? most - came : 0);
 }
 

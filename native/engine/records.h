@@ -46,11 +46,18 @@ enum class SubmissionKind : int32_t {
   // that is not 0 only this one: others go on listening on the same socket.
   kShutdown,
   kReadStart,
-  // With a length that is not 0 the end is told all the same, once nothing else is left to read:
-  // messages only.
-  kReadStop,
+  kReadStop,     // `length` is a ReadStop
   kReadTargets,  // from now on read into the handle's receive target (length 1), or not (0)
   kClose,
+};
+
+// How somebody stops reading.
+enum class ReadStop : int32_t {
+  kPlain = 0,
+  // The end is told all the same, once nothing else is left to read: messages only.
+  kWatchEnd,
+  // It goes on as soon as its user has done something with what came, and counts as reading.
+  kAwaitUser,
 };
 
 // For writes the engine overwrites `offset` with the outcome: 0, −errno, or kPending if a

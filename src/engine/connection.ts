@@ -92,8 +92,9 @@ export abstract class EngineConnection<User extends ConnectionUser>
     submit(this.handle, Ask.close, 0, 0);
   }
 
-  setMaxDescriptors(most: number): void {
-    const status = engine().setMaxDescriptors(this.handle, most);
+  /** `atOnce`: of messages that are received together. */
+  setMaxDescriptors(most: number, atOnce: number): void {
+    const status = engine().setMaxDescriptors(this.handle, most, atOnce);
     if (status < 0) throw errnoException(status, 'setsockopt');
   }
 

@@ -84,5 +84,14 @@ export const Ask = {
   close: 9,
 } as const;
 
+/** The length of `readStop`: how somebody stops reading. */
+export const ReadStop = {
+  plain: 0,
+  /** The end is told all the same, once nothing else is left to read: messages only. */
+  watchEnd: 1,
+  /** It goes on as soon as its user has done something with what came, and counts as reading. */
+  awaitUser: 2,
+} as const;
+
 /** The outcome of a submission that a completion will tell. */
 export const PENDING = 1;

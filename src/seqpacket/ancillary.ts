@@ -27,6 +27,11 @@ export class Ancillary {
     credentials?.[kHold]();
   }
 
+  /** Whether they, and `others` before them, may be the user's now. If not, the receiver's `roomAgain` is called. */
+  fits(others = 0): boolean {
+    return this.receiver.hasRoomFor(others + this.descriptors.length);
+  }
+
   /** They are the user's from here on, unless these are too many: then there are none, and the connection ends. */
   admit(): void {
     if (this.receiver.admits(this.descriptors)) return;
@@ -66,8 +71,10 @@ export class AncillaryReceiver {
     limits: DescriptorLimits,
     /** The connection has to end, behind the messages that came. */
     private readonly fail: (error: Error) => void,
+    /** There may be room for descriptors that had none. */
+    roomAgain: () => void,
   ) {
-    this.quota = new DescriptorQuota(limits);
+    this.quota = new DescriptorQuota(limits, roomAgain);
   }
 
   /** What came with the messages in these rows, while the batch of events lasts. */
@@ -89,6 +96,10 @@ export class AncillaryReceiver {
     return taken;
   }
 
+  hasRoomFor(count: number): boolean {
+    return this.failed || this.quota.hasRoomFor(count);
+  }
+
   admits(descriptors: readonly Descriptor[]): boolean {
     if (this.failed) return false;
     const refused = this.quota.admit(descriptors);
@@ -101,6 +112,7 @@ export class AncillaryReceiver {
   /** The connection is gone. */
   close(): void {
     this.writers.close();
+    this.quota.close();
   }
 
   /** The engine has closed what came with one of the messages that it told. */

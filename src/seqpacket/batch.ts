@@ -101,12 +101,31 @@ export class MessageBatch implements Iterable<Buffer> {
   }
 
   /**
-   * The descriptors that came with a message and were not taken yet. They are the caller's, who has to close them. None if more would be
-   * open than `maxOpenDescriptors`: then the connection ends.
+   * The descriptors that came with a message and were not taken yet. They are the caller's, who has to close them. None if one message brought
+   * more than `maxOpenDescriptors`: then the connection ends.
    */
   takeDescriptors(index: number): Descriptor[] {
     if (this.offsets[index] === undefined) throw indexError(index, this.length);
     return this.ancillary?.[index]?.takeDescriptors() ?? [];
+  }
+
+  /** @internal Whether the descriptors of a message may be its user's now. */
+  fitsAt(index: number): boolean {
+    return this.ancillary?.[index]?.fits() ?? true;
+  }
+
+  /** @internal How many messages from the front on may be a user's now, with all of their descriptors. */
+  get fitting(): number {
+    const { ancillary } = this;
+    if (ancillary === null) return this.length;
+    let descriptors = 0;
+    for (let index = 0; index < ancillary.length; ++index) {
+      const one = ancillary[index];
+      if (one === null || one.descriptors.length === 0) continue;
+      if (!one.fits(descriptors)) return index;
+      descriptors += one.descriptors.length;
+    }
+    return this.length;
   }
 
   /** @internal What is known of a message, which takes its descriptors along: for a user, or to be thrown away. */
@@ -134,14 +153,34 @@ export class MessageBatch implements Iterable<Buffer> {
 
   /** @internal What of it is left behind its first `index` messages; this one is not to be used any more. */
   from(index: number): MessageBatch {
+    return this.part(index, this.length, this.onRelease);
+  }
+
+  /** @internal Its first `index` messages, and the others. Borrowed memory is given back with the second that is released. */
+  split(index: number): [MessageBatch, MessageBatch] {
+    const { onRelease } = this;
+    let left = 2;
+    const release = (): void => {
+      left -= 1;
+      if (left === 0) onRelease?.(this);
+    };
+    const given = onRelease === null ? null : release;
+    return [this.part(0, index, given), this.part(index, this.length, given)];
+  }
+
+  private part(
+    from: number,
+    to: number,
+    onRelease: ((batch: MessageBatch) => void) | null,
+  ): MessageBatch {
     return new MessageBatch(
       this.bytes,
-      this.offsets.subarray(index),
-      this.lengths.subarray(index),
-      this.fullLengths.subarray(index),
-      this.flags.subarray(index),
-      this.ancillary?.slice(index) ?? null,
-      this.onRelease,
+      this.offsets.subarray(from, to),
+      this.lengths.subarray(from, to),
+      this.fullLengths.subarray(from, to),
+      this.flags.subarray(from, to),
+      this.ancillary?.slice(from, to) ?? null,
+      onRelease,
     );
   }
 

@@ -12,7 +12,7 @@ import {
   submitMessage,
   targets,
 } from '../engine/engine';
-import { Ask } from '../engine/records';
+import { Ask, ReadStop } from '../engine/records';
 import { EngineConnection, type ConnectionUser } from '../engine/connection';
 import { errnoException } from '../errors';
 import type { Attention } from './inbox';
@@ -41,11 +41,17 @@ const LONGEST_COPIED = 16 * 1024;
 /** A tick may gather this much for one socket before the kernel is asked to take it. */
 const LONGEST_UNFLUSHED = 64 * 1024;
 
+const STOPS = {
+  watch: ReadStop.watchEnd,
+  held: ReadStop.awaitUser,
+  none: ReadStop.plain,
+} as const satisfies Record<Exclude<Attention, 'read'>, number>;
+
 export class MessageConnection extends EngineConnection<MessageUser> {
   messagesRead = 0;
   messagesWritten = 0;
-  /** Nobody reads, and it is told of the end if nothing else is left. */
-  watching = false;
+  /** What of it is of interest now. */
+  attention: Attention = 'none';
   /** Somebody was told to wait for 'drain'. */
   needsDrain = false;
 
@@ -96,18 +102,17 @@ export class MessageConnection extends EngineConnection<MessageUser> {
 
   /** Reads, or waits for nothing but the end, or for nothing at all. */
   attend(attention: Attention): void {
-    const reads = attention === 'read';
-    const watches = attention === 'watch';
-    if (reads === this.reading && watches === this.watching) return;
-    this.reading = reads;
-    this.watching = watches;
+    if (attention === this.attention) return;
+    this.attention = attention;
+    this.reading = attention === 'read';
     // Until it is known who is there, nothing is taken from them.
     if (this.withheld === null) this.attendNow();
   }
 
   private attendNow(): void {
-    if (this.reading) submit(this.handle, Ask.readStart, 0, 0);
-    else submit(this.handle, Ask.readStop, 0, this.watching ? 1 : 0);
+    const { attention } = this;
+    if (attention === 'read') submit(this.handle, Ask.readStart, 0, 0);
+    else submit(this.handle, Ask.readStop, 0, STOPS[attention]);
   }
 
   /** Messages go into `target` from now on; without one into the memory that all share. */

@@ -12,8 +12,10 @@ import { giveArea, giveAreaOf, takeArea } from './areas';
 import { borrowedBatch, MessageInfo, ownedBatch, type MessageBatch } from './batch';
 import { FLAGS, FULL_LENGTHS, LENGTHS, messageMemory, OFFSETS, received } from './memory';
 
-/** Messages; the end only, if nothing is in front of it; nothing. */
-export type Attention = 'read' | 'watch' | 'none';
+/**
+ * Messages; the end only, if nothing is in front of it; nothing until the user has closed descriptors of what came before; nothing.
+ */
+export type Attention = 'read' | 'watch' | 'held' | 'none';
 
 export interface InboxOwner {
   /** Whether anybody listens to 'message'. */
@@ -63,6 +65,7 @@ export class Inbox {
   private told = 0;
   private telling = false;
   private scheduled = false;
+  private roomLookedFor = false;
   /** Nothing more will come. */
   private end: { readonly error: Error | null } | null = null;
   private endTold = false;
@@ -172,7 +175,14 @@ export class Inbox {
       while (next < end && this.flows) {
         const row = next++;
         const beside = ancillary === null ? null : ancillary[row - first];
-        if (beside !== null && this.owner.listened()) beside.admit();
+        if (beside !== null && this.owner.listened()) {
+          if (!beside.fits()) {
+            // It waits, and so does what is behind it.
+            next = row;
+            break;
+          }
+          beside.admit();
+        }
         this.tell(
           chunkFrom(memory, received[OFFSETS + row], received[LENGTHS + row]),
           new MessageInfo(received[FULL_LENGTHS + row], received[FLAGS + row], beside),
@@ -201,7 +211,7 @@ export class Inbox {
     try {
       while (this.flows) {
         const [batch] = this.queue;
-        if (batch === undefined) break;
+        if (batch === undefined || this.isHeldUp) break;
         const index = this.told++;
         // A copy: the messages of a batch share memory, and what a user does to one must not be felt by the next.
         const message = Buffer.from(batch.message(index));
@@ -233,6 +243,29 @@ export class Inbox {
     else this.tellEnd();
   }
 
+  /** The next message brings descriptors for which there is no room yet: `roomAgain` is called. */
+  private get isHeldUp(): boolean {
+    const [batch] = this.queue;
+    if (batch === undefined || this.dead || this.sink !== null) return false;
+    if (this.iterating === null && !this.owner.listened()) return false;
+    return !batch.fitsAt(this.told);
+  }
+
+  /** There may be room for what came with the next message. */
+  roomAgain(): void {
+    if (this.roomLookedFor || this.dead) return;
+    this.roomLookedFor = true;
+    // Not at once: whoever closes one is in the middle of it.
+    process.nextTick(() => {
+      this.roomLookedFor = false;
+      if (this.dead) return;
+      this.serveWaiters();
+      this.update();
+      this.tellSoon();
+      this.tellEnd();
+    });
+  }
+
   /** Part of the first batch may have been told to a listener. */
   private dropTold(): void {
     const [partial] = this.queue;
@@ -241,13 +274,25 @@ export class Inbox {
     this.told = 0;
   }
 
+  /** What whoever iterates gets next; undefined: nothing yet. */
+  private nextBatch(): MessageBatch | undefined {
+    const [batch] = this.queue;
+    if (batch === undefined) return undefined;
+    const { fitting } = batch;
+    if (fitting === 0) return undefined;
+    if (fitting === batch.length) return this.shift();
+    const [given, rest] = batch.split(fitting);
+    this.queue[0] = rest;
+    return given;
+  }
+
   private shift(): MessageBatch {
     this.told = 0;
     return this.queue.shift() as MessageBatch;
   }
 
   private tellSoon(): void {
-    if (this.scheduled || !this.flows) return;
+    if (this.scheduled || !this.flows || this.isHeldUp) return;
     if (this.queue.length === 0 && this.end === null) return;
     this.scheduled = true;
     process.nextTick(() => {
@@ -349,11 +394,12 @@ export class Inbox {
 
   private serveWaiters(): void {
     while (this.waiters.length > 0) {
-      const batch = this.queue.length > 0 ? this.shift() : undefined;
+      // What its predecessor had is free from here on.
+      if (this.queue.length > 0) this.current?.release();
+      const batch = this.nextBatch();
       if (batch === undefined && !(this.endTold && this.end !== null)) return;
       const waiter = this.waiters.shift() as Waiter;
       if (batch !== undefined) {
-        this.current?.release();
         this.current = batch;
         waiter.resolve({ done: false, value: batch });
       } else if (this.end?.error) {
@@ -395,7 +441,9 @@ export class Inbox {
 
   get attention(): Attention {
     if (this.wantsMore()) return 'read';
-    return this.attended || this.end !== null ? 'none' : 'watch';
+    if (this.end !== null || this.paused) return 'none';
+    if (this.isHeldUp) return 'held';
+    return this.attended ? 'none' : 'watch';
   }
 
   private wantsMore(): boolean {

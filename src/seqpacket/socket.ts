@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { ReadableStream, WritableStream } from 'node:stream/web';
 import type { DescriptorLike } from '../descriptor-sending';
+import { mostOpen } from '../descriptor-quota';
 import { expectationOf, refuseExpectation, type Expectation } from '../credentials/expectation';
 import type { PeerCredentials } from '../credentials/peer';
 import { engine } from '../engine/engine';
@@ -115,7 +116,8 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     this.#outbox = new Outbox(this, () => this.#active());
     const fail = (error: Error): void => this.#inbox.finish(error);
     const more = options.maxDescriptors || accepted?.passCredentials;
-    this.#ancillary = more ? new AncillaryReceiver(options, fail) : null;
+    const roomAgain = (): void => this.#inbox.roomAgain();
+    this.#ancillary = more ? new AncillaryReceiver(options, fail, roomAgain) : null;
     if (accepted !== null) this.#attach(accepted.connection);
     else if (options.fd !== undefined) this.#attach(new MessageConnection(adopt(options.fd)));
     if (options.signal !== undefined) destroyOnAbort(this, options.signal);
@@ -164,7 +166,8 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
       return;
     }
     this.#outbox.longest = longest;
-    if (this.#options.maxDescriptors) connection.setMaxDescriptors(this.#options.maxDescriptors);
+    const { maxDescriptors } = this.#options;
+    if (maxDescriptors) connection.setMaxDescriptors(maxDescriptors, mostOpen(this.#options));
     if (busyPoll !== undefined) connection.setBusyPoll(busyPoll);
     if (!this.#referenced) connection.setReferenced(false);
     this.#inbox.update();
@@ -251,7 +254,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   #attend(attention: Attention): void {
     const connection = this.#connection;
     if (connection === null) return;
-    if (attention === 'watch' && !connection.reading && !connection.watching) {
+    if (attention === 'watch' && connection.attention === 'none') {
       // Most are listened to before the tick is over.
       if (!this.#lookedAtSoon) process.nextTick(lookAgain, this);
       this.#lookedAtSoon = true;

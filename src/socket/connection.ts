@@ -2,12 +2,14 @@
 import type { PeerCredentials } from '../credentials/peer';
 import { Writers } from '../credentials/writers';
 import type { Descriptor } from '../descriptor';
+import { DescriptorQuota, type DescriptorLimits } from '../descriptor-quota';
 import { attachAll } from '../descriptor-sending';
 import { chunkFromArea, chunkFromSlab } from '../engine/chunks';
 import { flush, payloads, reserve, sendArea, submit, submitWrite, targets } from '../engine/engine';
-import { Ask } from '../engine/records';
+import { Ask, ReadStop } from '../engine/records';
 import { EngineConnection, type ConnectionUser } from '../engine/connection';
 import { joined, LONGEST_COPIED, longestBytes, put } from './encodings';
+import { HeldBackQueue, type HeldBack } from './held-back';
 import { leftWith, loadOf } from './passing';
 import { ECANCELED, Tellers } from './tellers';
 
@@ -57,6 +59,8 @@ export class Connection extends EngineConnection<StreamUser> {
   private endHeld = false;
   private writeCallback: WriteCallback | null = null;
   private writers: Writers | null = null;
+  private quota: DescriptorQuota | null = null;
+  private heldBack: HeldBackQueue | null = null;
   /** What has to wait until the kernel has taken what is pending; called with an error when it never will. */
   private afterBlocked: WriteCallback | null = null;
 
@@ -69,6 +73,11 @@ export class Connection extends EngineConnection<StreamUser> {
   }
 
   override readStart(): void {
+    if (this.heldBack !== null) {
+      this.reading = true;
+      this.awaitUser();
+      return;
+    }
     super.readStart();
     if (!this.endHeld) return;
     this.endHeld = false;
@@ -77,8 +86,46 @@ export class Connection extends EngineConnection<StreamUser> {
   }
 
   override onEnd(): void {
-    if (this.reading || this.user === null) super.onEnd();
+    if (this.heldBack !== null) this.heldBack.push({ tell: () => this.onEnd() });
+    else if (this.reading || this.user === null) super.onEnd();
     else this.endHeld = true;
+  }
+
+  override onReadError(status: number): void {
+    if (this.heldBack !== null) this.heldBack.push({ tell: () => super.onReadError(status) });
+    else super.onReadError(status);
+  }
+
+  /** Descriptors for which there is no room, and all that comes behind them; nothing more is read. `goOn()` looks again. */
+  holdBack(one: HeldBack): void {
+    if (this.heldBack === null) {
+      this.heldBack = new HeldBackQueue(() => {
+        this.heldBack = null;
+        if (this.reading) super.readStart();
+      });
+      if (this.reading) this.awaitUser();
+    }
+    this.heldBack.push(one);
+  }
+
+  get holdsBack(): boolean {
+    return this.heldBack !== null;
+  }
+
+  /** There may be room for what is held back. */
+  goOn(): void {
+    this.heldBack?.goOn();
+  }
+
+  /** The bytes that are held back, for whoever goes on with the connection; nothing of it is told here. */
+  takeHeldBack(): Buffer[] {
+    const taken = this.heldBack?.take() ?? [];
+    this.heldBack = null;
+    return taken;
+  }
+
+  private awaitUser(): void {
+    submit(this.handle, Ask.readStop, 0, ReadStop.awaitUser);
   }
 
   /** Reads go into `target` from now on. */
@@ -261,16 +308,31 @@ export class Connection extends EngineConnection<StreamUser> {
   }
 
   override onData(offset: number, length: number): void {
-    this.bytesRead += length;
-    if (this.user !== null) this.runInAsyncScope(data, this.user, chunkFromArea(offset, length));
+    if (this.user === null) this.bytesRead += length;
+    else this.tellChunk(chunkFromArea(offset, length));
   }
 
   override onSlabData(slab: number, length: number): void {
-    this.bytesRead += length;
-    if (this.user !== null) this.runInAsyncScope(data, this.user, chunkFromSlab(slab, length));
+    if (this.user === null) this.bytesRead += length;
+    else this.tellChunk(chunkFromSlab(slab, length));
+  }
+
+  private tellChunk(chunk: Buffer): void {
+    if (this.heldBack !== null) {
+      this.heldBack.push({ tell: () => this.tellChunk(chunk), bytes: chunk });
+      return;
+    }
+    this.bytesRead += chunk.length;
+    if (this.user !== null) this.runInAsyncScope(data, this.user, chunk);
   }
 
   override onTargetData(length: number): void {
+    if (this.heldBack !== null) {
+      // There it stays: nothing is read meanwhile.
+      const bytes = Buffer.from(targets[this.handle]?.subarray(0, length) ?? []);
+      this.heldBack.push({ tell: () => this.onTargetData(length), bytes });
+      return;
+    }
     this.bytesRead += length;
     if (this.user !== null) this.runInAsyncScope(targetData, this.user, length);
   }
@@ -278,16 +340,28 @@ export class Connection extends EngineConnection<StreamUser> {
   override onCredentials(peer: number): void {
     if (this.user === null) return;
     this.writers ??= new Writers();
-    this.runInAsyncScope(credentials, this.user, this.writers.at(peer));
+    this.tellWriter(this.writers.at(peer));
+  }
+
+  private tellWriter(writer: PeerCredentials): void {
+    if (this.heldBack !== null) this.heldBack.push({ tell: () => this.tellWriter(writer) });
+    else if (this.user !== null) this.runInAsyncScope(credentials, this.user, writer);
   }
 
   protected override closed(): void {
     super.closed();
     this.writers?.close();
+    this.quota?.close();
+    this.takeHeldBack();
   }
 
   override onDescriptors(place: number, count: number): void {
     if (this.user !== null) this.runInAsyncScope(descriptors, this.user, place, count);
+  }
+
+  /** What of the descriptors that come here may be open. */
+  quotaFor(limits: DescriptorLimits): DescriptorQuota {
+    return (this.quota ??= new DescriptorQuota(limits, () => this.goOn()));
   }
 
   override onWritten(status: number): void {

@@ -51,7 +51,8 @@ function release(socket: SocketMethods): Released {
   if (fd < 0) throw errnoException(fd, 'detach');
   const unread = Buffer.alloc(engine().unread(new Uint8Array(0)));
   if (unread.length > 0) engine().unread(unread);
-  return { descriptor: new Descriptor(fd), untold: [...takeUntold(connection.handle), unread] };
+  const untold = [...connection.takeHeldBack(), ...takeUntold(connection.handle), unread];
+  return { descriptor: new Descriptor(fd), untold };
 }
 
 /** The method of Socket: the connection as a `net.Socket`, which begins with what has not been read here. */

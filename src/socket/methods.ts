@@ -175,7 +175,7 @@ export class SocketMethods extends Duplex implements StreamUser {
     if (target !== undefined) connection.readInto(target);
     const { busyPoll, maxDescriptors } = this[kOptions];
     if (busyPoll !== undefined) connection.setBusyPoll(busyPoll);
-    if (maxDescriptors) connection.setMaxDescriptors(maxDescriptors);
+    if (maxDescriptors) connection.setMaxDescriptors(maxDescriptors, maxDescriptors);
   }
 
   [onConnect](status: number): void {
@@ -274,8 +274,9 @@ export class SocketMethods extends Duplex implements StreamUser {
 
   [onDescriptors](place: number, count: number): void {
     const connection = this[kConnection];
-    const bytes = connection === null ? 0 : untoldLength(connection.handle);
-    receiveDescriptors(this, place, count, bytes, this[kOptions]);
+    if (connection === null) return;
+    const bytes = untoldLength(connection.handle);
+    receiveDescriptors(this, connection, place, count, bytes, this[kOptions]);
   }
 
   [onEnd](): void {

@@ -5,7 +5,7 @@
 import { Duplex } from 'node:stream';
 import { wrongType, wrongValue } from '../checks';
 import type { Descriptor } from '../descriptor';
-import { claimDescriptors, DescriptorQuota, type DescriptorLimits } from '../descriptor-quota';
+import { claimDescriptors, type DescriptorLimits, type DescriptorQuota } from '../descriptor-quota';
 import {
   checkDescriptors,
   closeAll,
@@ -13,6 +13,7 @@ import {
   MOST_WAITING,
   type DescriptorLike,
 } from '../descriptor-sending';
+import type { Connection } from './connection';
 import type { SocketMethods } from './methods';
 
 export interface DescriptorsInfo {
@@ -28,16 +29,11 @@ const kLoad = Symbol('descriptors that leave with it');
 const kLeft = Symbol('they left');
 export const kPaired = Symbol('descriptors whose bytes were not told');
 const kWaiting = Symbol('descriptors that wait for the kernel');
-const kQuota = Symbol('descriptors that were received');
 
 interface Laden {
   [kLoad]?: readonly Descriptor[];
   /** They are not this process's any more. */
   [kLeft]?: () => void;
-}
-
-interface Receiver {
-  [kQuota]?: DescriptorQuota;
 }
 
 interface Sender {
@@ -105,23 +101,38 @@ export function sendDescriptors(
 
 /** `count` descriptors at `place` of the table came with the bytes that are told next; a negative count is an error. */
 export function receiveDescriptors(
-  socket: SocketMethods & Receiver,
+  socket: SocketMethods,
+  connection: Connection,
   place: number,
   count: number,
   bytes: number,
   limits: DescriptorLimits,
 ): void {
-  const quota = (socket[kQuota] ??= new DescriptorQuota(limits));
+  const quota = connection.quotaFor(limits);
   if (count < 0) {
-    socket.destroy(quota.refusal(count));
+    const refuse = (): void => void socket.destroy(quota.refusal(count));
+    if (connection.holdsBack) connection.holdBack({ tell: refuse });
+    else refuse();
     return;
   }
   const received = claimDescriptors(place, count);
-  // Nobody would ever close them.
-  if (socket.destroyed || socket.listenerCount('descriptors') === 0) {
-    closeAll(received);
-    return;
-  }
+  const isHeard = (): boolean => !socket.destroyed && socket.listenerCount('descriptors') > 0;
+  const mayBeTold = (): boolean => !isHeard() || quota.hasRoomFor(count);
+  const tell = (): void => {
+    // Nobody would ever close them.
+    if (!isHeard()) closeAll(received);
+    else tellDescriptors(socket, quota, received, bytes);
+  };
+  if (!connection.holdsBack && mayBeTold()) tell();
+  else connection.holdBack({ mayBeTold, tell, descriptors: received });
+}
+
+function tellDescriptors(
+  socket: SocketMethods,
+  quota: DescriptorQuota,
+  received: Descriptor[],
+  bytes: number,
+): void {
   const refused = quota.admit(received);
   if (refused !== null) {
     socket.destroy(refused);

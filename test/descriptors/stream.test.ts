@@ -254,26 +254,6 @@ test('more than maxDescriptors: all are closed, the data comes, and then the err
   assert.deepEqual(grown(before, takeCensus()), {});
 });
 
-test('more open ones than maxOpenDescriptors: the new ones are closed, the connection ends', async (t) => {
-  const [one, other] = pair(t, { maxDescriptors: 2, maxOpenDescriptors: 3 });
-  const kept: Descriptor[] = [];
-  other.resume().on('descriptors', (list: Descriptor[]) => kept.push(...list));
-  for (const list of [[0, 1], [0]]) {
-    one.sendDescriptors(list, 'x');
-    await once(other, 'data');
-  }
-  kept[0]?.close();
-  one.sendDescriptors([0], 'x');
-  await once(other, 'data');
-  one.on('error', () => undefined);
-  one.sendDescriptors([0], 'x');
-  const [error] = (await once(other, 'error')) as [NodeJS.ErrnoException];
-  assert.equal(error.code, 'ERR_AFUNIX_DESCRIPTOR_LIMIT');
-  assert.match(error.message, /maxOpenDescriptors is 3/);
-  assert.equal(kept.length, 4);
-  for (const descriptor of kept) descriptor.close();
-});
-
 test('no room for them in this process: EMFILE after the data, with a hint, and nothing half open', async () => {
   const program = `
     const net = require(${JSON.stringify(require.resolve('afunix'))});

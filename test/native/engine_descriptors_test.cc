@@ -41,7 +41,7 @@ std::vector<Fd> Copies(std::vector<int> of) {
 
 EngineRig::Connection Taking(EngineRig& rig, size_t most) {
   auto connection = rig.Make(EngineRig::Origin::kAdopted);
-  CHECK_OK(rig.engine().SetMaxDescriptors(connection.handle, most));
+  CHECK_OK(rig.engine().SetMaxDescriptors(connection.handle, most, 1000));
   rig.ReadStart(connection.handle);
   return connection;
 }
@@ -160,8 +160,8 @@ TEST("wrong handles and numbers of descriptors are refused") {
   CHECK_ERROR(rig.engine().AttachDescriptors(connection.handle, Copies(many)), EINVAL);
   CHECK_ERROR(rig.engine().AttachDescriptors(1000, Copies({0})), EBADF);
   CHECK_EQ(test::OpenDescriptorCount(), before);
-  CHECK_ERROR(rig.engine().SetMaxDescriptors(connection.handle, many.size()), EINVAL);
-  CHECK_ERROR(rig.engine().SetMaxDescriptors(1000, 1), EBADF);
+  CHECK_ERROR(rig.engine().SetMaxDescriptors(connection.handle, many.size(), 1000), EINVAL);
+  CHECK_ERROR(rig.engine().SetMaxDescriptors(1000, 1, 1000), EBADF);
   CHECK(!rig.engine().ClaimDescriptor(0).valid());
   CHECK_EQ(rig.WritePayload(connection.handle, {test::Pattern(16 << 20)}), kPending);
   CHECK_ERROR(rig.engine().AttachDescriptors(connection.handle, Copies({0})), EALREADY);
@@ -171,7 +171,7 @@ TEST("each message tells how many descriptors came with it, and where they are")
   for (const auto origin : test::kAllOrigins) {
     EngineRig rig;
     auto [handle, peer] = rig.MakeMessages(origin);
-    CHECK_OK(rig.engine().SetMaxDescriptors(handle, 3));
+    CHECK_OK(rig.engine().SetMaxDescriptors(handle, 3, 1000));
     CHECK_OK(posix::Send(peer.get(), Bytes("none")));
     SendWith(peer, "two", 2);
     SendWith(peer, "", 1);
@@ -199,7 +199,7 @@ TEST("each message tells how many descriptors came with it, and where they are")
 TEST("a message with more descriptors than are taken: all closed, told, then the error") {
   EngineRig rig;
   auto [handle, peer] = rig.MakeMessages();
-  CHECK_OK(rig.engine().SetMaxDescriptors(handle, 2));
+  CHECK_OK(rig.engine().SetMaxDescriptors(handle, 2, 1000));
   const size_t idle = test::OpenDescriptorCount();
   SendWith(peer, "enough", 2);
   SendWith(peer, "too many", 3);
@@ -215,7 +215,7 @@ TEST("a message with more descriptors than are taken: all closed, told, then the
 TEST("messages tell no more descriptors in a collection than the table holds, and none is lost") {
   EngineRig rig;
   auto [handle, peer] = rig.MakeMessages(EngineRig::Origin::kAdopted);
-  CHECK_OK(rig.engine().SetMaxDescriptors(handle, 253));
+  CHECK_OK(rig.engine().SetMaxDescriptors(handle, 253, 1000));
   size_t told = 0;
   size_t sent = 0;
   for (int i = 0; i < 40; ++i) {

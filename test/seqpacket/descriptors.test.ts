@@ -384,27 +384,6 @@ test('more than maxDescriptors: who iterates gets the batch, and then the error'
   assert.deepEqual(told, ['first', 'too many']);
 });
 
-test('more open ones than maxOpenDescriptors: the new ones are closed, the connection ends', async (t) => {
-  const [one, other] = pairOf(t, { maxDescriptors: 2, maxOpenDescriptors: 3 });
-  one.on('error', () => undefined);
-  const kept: Descriptor[] = [];
-  const told = listen(other);
-  other.on('message', (_, info) => kept.push(...info.descriptors));
-  for (const list of [[0, 1], [0]]) await send(one, list, 'x');
-  await until(() => kept.length === 3);
-  kept[0]?.close();
-  await send(one, [0], 'x');
-  await until(() => kept.length === 4);
-  one.sendDescriptors([0], 'over');
-  await happens(other, 'close');
-  assert.equal(texts(told).at(-1), 'over');
-  assert.equal(told.infos.at(-1)?.descriptorsDropped, true);
-  assert.equal(told.error?.code, 'ERR_AFUNIX_DESCRIPTOR_LIMIT');
-  assert.match(told.error?.message ?? '', /maxOpenDescriptors is 3/);
-  assert.equal(kept.length, 4);
-  closeAll(kept);
-});
-
 test('a burst is no more than its listener holds, and closes what it gets', async (t) => {
   const [one, other] = pairOf(t, { maxDescriptors: 2 });
   for (let i = 0; i < 60; ++i) one.sendDescriptors([0, 1], String(i));
@@ -416,29 +395,6 @@ test('a burst is no more than its listener holds, and closes what it gets', asyn
   });
   await until(() => told === 60);
   assert.equal(other.errored, null);
-});
-
-test('who takes more of them out of batches than maxOpenDescriptors gets none, and the connection ends', async (t) => {
-  const [one, other] = pairOf(t, { maxDescriptors: 2, maxOpenDescriptors: 3 });
-  one.on('error', () => undefined).resume();
-  const before = takeCensus();
-  for (let i = 0; i < 3; ++i) one.sendDescriptors([0, 1], String(i));
-  const taken: Descriptor[][] = [];
-  await assert.rejects(
-    async () => {
-      for await (const each of other.batches()) {
-        for (let i = 0; i < each.length; ++i) taken.push(each.takeDescriptors(i));
-      }
-    },
-    { code: 'ERR_AFUNIX_DESCRIPTOR_LIMIT' },
-  );
-  assert.deepEqual(
-    taken.map((list) => list.length),
-    [2, 0, 0],
-  );
-  closeAll(taken.flat());
-  await until(() => other.closed && one.closed);
-  assert.deepEqual(grown(before, takeCensus()), {});
 });
 
 test('no room for them in this process: EMFILE behind the message, with a hint, and nothing half open', async () => {
