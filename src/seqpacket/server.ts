@@ -20,7 +20,7 @@ import {
 } from '../server/methods';
 import { checkPassing } from '../server/passing';
 import type { ServerListenOptions } from '../server/options';
-import { taken } from '../server/taken';
+import { takenByConstructor } from '../server/taken';
 import { AcceptedOptions } from './accepted';
 import { MessageConnection } from './connection';
 import { checkMessageOptions, type ServerOptions } from './options';
@@ -64,7 +64,7 @@ class MessageServer extends ServerMethods {
   readonly #options: ServerOptions;
 
   constructor(first?: ServerOptions | ConnectionListener, second?: ConnectionListener) {
-    const options = taken(typeof first === 'object' && first !== null ? first : {});
+    const options = takenByConstructor(typeof first === 'object' && first !== null ? first : {});
     const listener = typeof first === 'function' ? first : second;
     checkMessageOptions(options);
     checkPassing(options);

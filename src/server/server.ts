@@ -11,7 +11,7 @@ import './cluster-worker';
 import { initializeServer, ServerMethods } from './methods';
 import { checkPassing } from './passing';
 import type { ServerListenOptions, ServerOptions } from './options';
-import { taken } from './taken';
+import { takenByConstructor } from './taken';
 
 export type ConnectionListener = (socket: Socket) => void;
 
@@ -42,7 +42,7 @@ function construct(this: unknown, first?: unknown, second?: unknown): unknown {
     return new Server(first as ServerOptions, second as ConnectionListener);
   }
   checkArguments(first, second);
-  const options = taken(
+  const options = takenByConstructor(
     (typeof first === 'object' && first !== null ? first : {}) as ServerOptions,
   );
   if (options.busyPoll !== undefined) checkBusyPoll('options.busyPoll', options.busyPoll);

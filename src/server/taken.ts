@@ -1,15 +1,7 @@
 /** Options as they are at one moment: what their owner does to the object later is no longer ours to follow. */
 
-/** Whatever `createServer`, `listen` and `connect` look for; inherited ones and getters count, as they do where each is read by itself. */
-const NAMES = [
-  'allowHalfOpen',
-  'pauseOnConnect',
-  'noDelay',
-  'keepAlive',
-  'keepAliveInitialDelay',
-  'highWaterMark',
-  'blockList',
-  'captureRejections',
+/** What only we look for; inherited ones and getters count, so that nothing that protects gets lost. */
+const OURS = [
   'authorize',
   'authorizeTimeout',
   'maxConnectionsPerUid',
@@ -22,6 +14,26 @@ const NAMES = [
   'batchSize',
   'sendBufferSize',
   'recvBufferSize',
+  'mode',
+  'uid',
+  'gid',
+  'stale',
+  'checkDirectory',
+  'abstractLength',
+  'connectTimeout',
+] as const;
+
+/** Whatever `listen` and `connect` look for, inherited ones too, as in `net`, which reads each by itself. */
+const NAMES = [
+  ...OURS,
+  'allowHalfOpen',
+  'pauseOnConnect',
+  'noDelay',
+  'keepAlive',
+  'keepAliveInitialDelay',
+  'highWaterMark',
+  'blockList',
+  'captureRejections',
   'path',
   'port',
   'host',
@@ -33,22 +45,27 @@ const NAMES = [
   'readableAll',
   'writableAll',
   'signal',
-  'mode',
-  'uid',
-  'gid',
-  'stale',
-  'checkDirectory',
-  'abstractLength',
-  'connectTimeout',
 ] as const;
 
 /** A copy, each of whose properties was read once. */
 export function taken<Options extends object>(options: Options): Options {
-  const copy = { ...options } as Record<string, unknown>;
-  for (const name of NAMES) {
+  return withInherited({ ...options }, options, NAMES);
+}
+
+/** The same for a constructor: of its own options `net` takes those that are not inherited. */
+export function takenByConstructor<Options extends object>(options: Options): Options {
+  return withInherited({ ...options }, options, OURS);
+}
+
+function withInherited<Options extends object>(
+  copy: Options,
+  options: Options,
+  names: readonly string[],
+): Options {
+  for (const name of names) {
     if (!Object.hasOwn(copy, name) && name in options) {
-      copy[name] = (options as Record<string, unknown>)[name];
+      Reflect.set(copy, name, Reflect.get(options, name));
     }
   }
-  return copy as Options;
+  return copy;
 }

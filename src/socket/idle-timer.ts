@@ -15,14 +15,12 @@ const { setTimeout, clearTimeout } = timers;
 /** The longest a timer can wait. */
 const LONGEST = 2 ** 31 - 1;
 
-/** Throws what `net` throws for these arguments, or warns as it does; the duration to use. */
-function checkDuration(milliseconds: unknown, callback: unknown): number {
+/** Throws what `net` throws for it, or warns as it does; the duration to use. */
+function checkDuration(milliseconds: unknown): number {
   const valid =
     typeof milliseconds === 'number' && milliseconds >= 0 && Number.isFinite(milliseconds);
-  if (!valid || (callback !== undefined && typeof callback !== 'function')) {
-    // A socket that nobody will ever see makes Node's own complaint.
-    new net.Socket().setTimeout(milliseconds as number, callback as () => void).destroy();
-  }
+  // A socket that nobody will ever see makes Node's own complaint.
+  if (!valid) new net.Socket().setTimeout(milliseconds as number);
   const duration = milliseconds as number;
   if (duration <= LONGEST) return duration;
   process.emitWarning(
@@ -44,11 +42,14 @@ export class IdleTimer {
 
   constructor(private readonly expired: () => void) {}
 
-  /** Returns the duration set, 0 for none. */
+  /** Returns the duration set, 0 for none. As with `net` the time runs before `callback` is found to be none. */
   set(milliseconds: unknown, callback: unknown): number {
-    const duration = checkDuration(milliseconds, callback);
+    const duration = checkDuration(milliseconds);
     this.duration = duration;
     if (duration > 0) this.start();
+    if (callback !== undefined && typeof callback !== 'function') {
+      new net.Socket().setTimeout(0, callback as () => void);
+    }
     return duration;
   }
 
