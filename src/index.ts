@@ -40,7 +40,13 @@ export type { ConnectionListener } from './server/server';
 export type { Detached } from './socket/detaching';
 export type { SocketConnectOptions, SocketOptions } from './socket/options';
 export type { DescriptorsInfo } from './socket/passing';
-export type { Departing, TransferredServer, TransferredSocket } from './transfer';
+export type {
+  Departing,
+  TransferredMessageServer,
+  TransferredMessageSocket,
+  TransferredServer,
+  TransferredSocket,
+} from './transfer';
 
 /** What concerns TCP and IP is `node:net`'s own. */
 export const {

@@ -93,6 +93,7 @@ export type { DescriptorLike } from './descriptor-sending';
 export type { SystemError } from './errors';
 export type { MessageBatch, MessageInfo } from './seqpacket/batch';
 export type { SendCallback } from './seqpacket/connection';
+export type { Detached } from './seqpacket/detaching';
 export type { BatchMemory } from './seqpacket/inbox';
 export type {
   MessageOptions,

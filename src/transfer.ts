@@ -8,9 +8,21 @@ import { Descriptor } from './descriptor';
 import './descriptor-casts';
 import { engine } from './engine/engine';
 import { addHint, codedError, errnoException } from './errors';
-import type { Limits } from './server/gate-options';
+import type { LoneMessage } from './seqpacket/batch';
+import { kKeepsMessages } from './seqpacket/brand';
+import type {
+  ServerOptions as MessageServerOptions,
+  SocketOptions as MessageSocketOptions,
+} from './seqpacket/options';
+import type {
+  ConnectionListener as MessageConnectionListener,
+  Server as MessageServer,
+} from './seqpacket/server';
+import type { Socket as MessageSocket } from './seqpacket/socket';
+import type * as Transferring from './seqpacket/transferring';
+import type { GateOptions, Limits } from './server/gate-options';
 import { kSocketType, rulesInForce, ServerMethods, shareListener } from './server/methods';
-import { STREAM } from './binding';
+import { SEQPACKET } from './binding';
 import type { ServerOptions } from './server/options';
 import type { ConnectionListener, Server } from './server/server';
 import { taken } from './server/taken';
@@ -28,9 +40,20 @@ export interface TransferredSocket {
   readonly head: Uint8Array;
 }
 
+/** The same of `afunix/seqpacket`. */
+export interface TransferredMessageSocket {
+  readonly transferred: 'messageSocket';
+  /** What receive() finds it by. */
+  readonly ticket: number;
+  /** What had been received and not been told, without its descriptors, and without who sent it. */
+  readonly head: readonly LoneMessage[];
+}
+
 /** A listener on its way, beside the one that it is a copy of. */
 export interface TransferredServer {
   readonly transferred: 'server';
+  /** Its type is SOCK_SEQPACKET. */
+  readonly ofMessages?: false;
   /** What receive() finds it by. */
   readonly ticket: number;
   /** It has rules about who connects: they go along, as far as they can. */
@@ -41,33 +64,50 @@ export interface TransferredServer {
   readonly limits: Limits;
 }
 
+/** The same of `afunix/seqpacket`. */
+export interface TransferredMessageServer extends Omit<TransferredServer, 'ofMessages'> {
+  readonly ofMessages: true;
+}
+
+/** Loaded with the first of them: few have both kinds. */
+function ofMessages(): typeof Transferring {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  return require('./seqpacket/transferring') as typeof Transferring;
+}
+
 /**
  * The socket is destroyed, and its connection goes on wherever it is received. Until it is put into a message it is closed if this thread ends
  * or lets go of what was returned, with a warning; after `to(worker)` also if that worker ends without having received it. Otherwise nobody
  * can know that a message came to nothing: Node-API has no word of one that is dropped with its port. Errors: as `detach()`.
  */
 export function transfer(socket: Socket): Departing<TransferredSocket>;
+/** The same; descriptors that came with messages that were not told are closed. */
+export function transfer(socket: MessageSocket): Departing<TransferredMessageSocket>;
 /**
  * The server goes on listening; whoever receives the copy listens on the same path, and the kernel gives each connection to one of them.
  * The path is free when all are closed; its file goes with the first. The copy is closed as a transferred socket is. Errors:
  * ERR_SERVER_NOT_RUNNING, EMFILE.
  */
 export function transfer(server: Server): Departing<TransferredServer>;
+export function transfer(server: MessageServer): Departing<TransferredMessageServer>;
 export function transfer(
-  given: Socket | Server,
-): Departing<TransferredSocket> | Departing<TransferredServer> {
+  given: Socket | MessageSocket | Server | MessageServer,
+):
+  | Departing<TransferredSocket>
+  | Departing<TransferredMessageSocket>
+  | Departing<TransferredServer>
+  | Departing<TransferredMessageServer> {
   if (given instanceof SocketMethods) {
     const { descriptor, head } = (given as unknown as Socket).detach();
     // A copy: the rest of a pool must not go along.
     return Departure.of(descriptor, { transferred: 'socket', head: new Uint8Array(head) });
   }
-  const type = given instanceof ServerMethods ? given[kSocketType] : STREAM;
-  if (!(given instanceof ServerMethods) || type !== STREAM) {
-    throw wrongType(
-      'given',
-      'a Socket or Server of afunix on a path (those of afunix/seqpacket stay in their thread)',
-      given,
-    );
+  if (isMessageSocket(given)) {
+    const { descriptor, head } = ofMessages().detached(given);
+    return Departure.of(descriptor, { transferred: 'messageSocket', head });
+  }
+  if (!(given instanceof ServerMethods)) {
+    throw wrongType('given', 'a Socket or Server of afunix or afunix/seqpacket on a path', given);
   }
   const listening = shareListener(given);
   if (listening < 0) throw codedError(Error, 'ERR_SERVER_NOT_RUNNING', 'Server is not running.');
@@ -76,14 +116,22 @@ export function transfer(
   const rules = rulesInForce(given);
   return Departure.of(new Descriptor(copy), {
     transferred: 'server',
+    ...(given[kSocketType] === SEQPACKET ? { ofMessages: true } : {}),
     guarded: rules !== null,
     authorized: rules?.authorize !== undefined,
     limits: rules?.limits ?? {},
-  });
+  }) as Departing<TransferredServer> | Departing<TransferredMessageServer>;
+}
+
+function isMessageSocket(given: unknown): given is MessageSocket {
+  return typeof given === 'object' && given !== null && kKeepsMessages in given;
 }
 
 /** What the server in this thread is made with. Throws if that is less than the one that it comes from asked for. */
-function withRules(transferred: TransferredServer, given: ServerOptions): ServerOptions {
+function withRules<Options extends GateOptions>(
+  transferred: TransferredServer | TransferredMessageServer,
+  given: Options,
+): Options {
   const options = taken(given);
   // Of a message that somebody has put together, and left something out, the worst is assumed.
   const told: Partial<Pick<TransferredServer, 'guarded' | 'authorized'>> = transferred;
@@ -108,6 +156,10 @@ export function receive(
   transferred: TransferredSocket,
   options?: Omit<SocketOptions, 'fd'>,
 ): Socket;
+export function receive(
+  transferred: TransferredMessageSocket,
+  options?: Omit<MessageSocketOptions, 'fd'>,
+): MessageSocket;
 /** A server that listens, in this thread. Errors: as for a socket, and ERR_AFUNIX_UNGUARDED. */
 export function receive(
   transferred: TransferredServer,
@@ -115,10 +167,16 @@ export function receive(
   listener?: ConnectionListener,
 ): Server;
 export function receive(
-  transferred: TransferredSocket | TransferredServer,
+  transferred: TransferredMessageServer,
+  options?: MessageServerOptions,
+  listener?: MessageConnectionListener,
+): MessageServer;
+export function receive(
+  transferred:
+    TransferredSocket | TransferredMessageSocket | TransferredServer | TransferredMessageServer,
   options: object = {},
-  listener?: ConnectionListener,
-): Socket | Server {
+  listener?: ConnectionListener | MessageConnectionListener,
+): Socket | MessageSocket | Server | MessageServer {
   const ruled = transferred.transferred === 'server' ? withRules(transferred, options) : undefined;
   const addon = requireAddon('receive()');
   const { ticket: given } = Departure.ticketOf(transferred);
@@ -134,9 +192,16 @@ export function receive(
   }
   const descriptor = new Descriptor(fd);
   try {
-    if (ruled !== undefined) return descriptor.toServer(ruled, listener);
-    const { head } = transferred as TransferredSocket;
-    return Socket.from({ descriptor, head: Buffer.from(head) }, options);
+    if (transferred.transferred === 'server') {
+      return transferred.ofMessages === true
+        ? ofMessages().serverOf(descriptor, ruled ?? {}, listener as MessageConnectionListener)
+        : descriptor.toServer(ruled, listener as ConnectionListener);
+    }
+    const { head } = transferred;
+    if (transferred.transferred === 'messageSocket') {
+      return ofMessages().socketOf({ descriptor, head: transferred.head }, options);
+    }
+    return Socket.from({ descriptor, head: Buffer.from(head as Uint8Array) }, options);
   } catch (error) {
     if (!descriptor.closed) Departure.giveBack(transferred, descriptor);
     throw error;

@@ -48,9 +48,13 @@ posix::Status ReadinessEngine::AttachDescriptors(int32_t handle,
 }
 
 posix::Result<posix::Fd> ReadinessEngine::Detach(int32_t handle, std::vector<std::byte>& unread) {
-  StreamSocket* socket = FindStream(handle);
+  Connection* socket = FindConnection(handle);
   if (socket == nullptr) return posix::Error{EBADF};
   if (socket->HasRequests()) return posix::Error{EBUSY};
+  if (socket->kind == Endpoint::Kind::kMessages && socket->read_error != 0) {
+    // The kernel has told it in front of the messages, and will not tell whoever goes on.
+    return posix::Error{socket->read_error};
+  }
   socket->reading = false;
   TakeBack(*socket, unread);
   posix::Fd given = std::move(socket->fd);

@@ -141,8 +141,9 @@ class Engine {
                                                         std::vector<posix::Fd> descriptors) = 0;
 
   // Gives up the descriptor of a connection, and everything that was received and not told: it is
-  // appended to `unread`. kClosed follows. EBUSY while the kernel has not taken all that was
-  // written.
+  // appended to `unread`, each message behind its length there and its full length, an int32_t
+  // each. kClosed follows. EBUSY while the kernel has not taken all that was written; of messages
+  // also what the connection has failed with.
   [[nodiscard]] virtual posix::Result<posix::Fd> Detach(int32_t handle,
                                                         std::vector<std::byte>& unread) = 0;
 

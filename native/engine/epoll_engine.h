@@ -33,7 +33,7 @@ class EpollEngine final : public ReadinessEngine {
   // Edge-triggered: the kernel says so by itself.
   void AwaitMore(Endpoint& /*endpoint*/) override {}
   void AwaitNoMore(Endpoint& /*endpoint*/) override {}
-  void TakeBack(StreamSocket& socket, std::vector<std::byte>& /*unread*/) override {
+  void TakeBack(Connection& socket, std::vector<std::byte>& /*unread*/) override {
     Unwatch(socket);
   }
   bool TellHeld(StreamSocket& /*socket*/, bool& /*more*/) override { return false; }

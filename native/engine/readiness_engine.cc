@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "engine/budgets.h"
+#include "posix/credentials.h"
+#include "posix/kernel_constants.h"
 #include "posix/socket.h"
 #include "posix/timer_fd.h"
 
@@ -21,6 +23,13 @@ posix::Result<int32_t> ReadinessEngine::Adopt(posix::Fd fd) {
   if (!opened.ok()) return opened.error();
   Connection& socket = *opened.value();
   socket.fd = std::move(fd);
+  // Its last owner may have asked who writes: nobody does here, and there is no room for the
+  // answer. Before Linux 6.5 there are no pidfds to turn off.
+  (void)posix::SetPassCredentials(socket.fd.get(), false);
+  (void)posix::SetPassPidFd(socket.fd.get(), false);
+  // And it may have taken no descriptors, which this one may take.
+  const auto passes = posix::GetIntOption(socket.fd.get(), SOL_SOCKET, posix::kPassRights);
+  socket.descriptors_refused = passes.ok() && passes.value() == 0;
   const int32_t handle = endpoints_.Insert(std::move(opened).value());
   if (auto watched = Watch(socket); !watched.ok()) {
     endpoints_.Erase(handle);

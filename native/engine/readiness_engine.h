@@ -63,8 +63,9 @@ class ReadinessEngine : public EngineCore {
   virtual void AwaitMore(Endpoint& endpoint) = 0;
   // The user of `endpoint` stopped reading, or accepting.
   virtual void AwaitNoMore(Endpoint& endpoint) = 0;
-  // Takes back what the kernel has of `socket`, and appends what it received and nobody was told.
-  virtual void TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) = 0;
+  // Takes back what the kernel has of `socket`, and appends what it received and nobody was told:
+  // see Engine::Detach().
+  virtual void TakeBack(Connection& socket, std::vector<std::byte>& unread) = 0;
   // Tells what was received of `socket` already. False: nothing was, and it can be read directly.
   [[nodiscard]] virtual bool TellHeld(StreamSocket& socket, bool& more) = 0;
   // The same for messages. False: none were, and none can be on their way but in the kernel's

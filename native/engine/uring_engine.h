@@ -58,7 +58,7 @@ class UringEngine final : public ReadinessEngine {
   void WatchWritable(Connection& socket, bool watch) override;
   void AwaitMore(Endpoint& endpoint) override;
   void AwaitNoMore(Endpoint& endpoint) override;
-  void TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) override;
+  void TakeBack(Connection& socket, std::vector<std::byte>& unread) override;
   [[nodiscard]] bool TellHeld(StreamSocket& socket, bool& more) override;
   bool TellReceived(MessageSocket& socket, bool& more) override;
   bool MayReadNow(StreamSocket& socket) override;
@@ -127,7 +127,7 @@ class UringEngine final : public ReadinessEngine {
   void Hold(StreamSocket& socket, const posix::uring::Answer& answer);
   void Tell(StreamSocket& socket, const posix::uring::Answer& answer);
   void Discard(StreamSocket& socket);
-  void KeepUnread(const StreamSocket& socket, const posix::uring::Answer& answer,
+  void KeepUnread(Connection& socket, const posix::uring::Answer& answer,
                   std::vector<std::byte>& unread);
   void OnReceiveStopped(StreamSocket& socket, int32_t result);
 
@@ -137,6 +137,8 @@ class UringEngine final : public ReadinessEngine {
   void Discard(MessageSocket& socket);
   // What a receive request ended with.
   static void NoteStopped(MessageSocket& socket, int32_t result);
+  void KeepUnread(MessageSocket& socket, const posix::uring::Answer& answer,
+                  std::vector<std::byte>& unread);
   // Notes a message at `used` of `area`; where the next can go.
   size_t TakeMessage(const MessageSocket& socket, const posix::uring::Answer& answer,
                      std::span<std::byte> area, size_t used);

@@ -84,12 +84,14 @@ bool UringEngine::MayReadNow(StreamSocket& socket) {
   return false;
 }
 
-void UringEngine::TakeBack(StreamSocket& socket, std::vector<std::byte>& unread) {
+void UringEngine::TakeBack(Connection& socket, std::vector<std::byte>& unread) {
   UringState& state = states_.Of(socket);
   if (state.held) {
     for (const uring::Answer& answer : *state.held) KeepUnread(socket, answer, unread);
     state.held.reset();
   }
+  for (const uring::Answer& answer : state.received) KeepUnread(socket, answer, unread);
+  state.received.clear();
   Unwatch(socket);
   const uint64_t tag = endpoints_.Tag(socket.handle);
   for (int tries = 0; tries < kShutdownTries; ++tries) {
@@ -108,8 +110,12 @@ void UringEngine::TakeBack(StreamSocket& socket, std::vector<std::byte>& unread)
   }
 }
 
-void UringEngine::KeepUnread(const StreamSocket& socket, const uring::Answer& answer,
+void UringEngine::KeepUnread(Connection& socket, const uring::Answer& answer,
                              std::vector<std::byte>& unread) {
+  if (socket.kind == Endpoint::Kind::kMessages) {
+    KeepUnread(static_cast<MessageSocket&>(socket), answer, unread);
+    return;
+  }
   if (answer.result <= 0 || (answer.flags & uring::kHasBuffer) == 0) return;
   const size_t buffer = answer.flags >> uring::kBufferShift;
   const auto bytes = memory_.receive_area.subspan(kReceiveAreaSize + buffer * kRingBufferSize,

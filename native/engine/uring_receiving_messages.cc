@@ -2,6 +2,7 @@
 // buffer, which has room for the longest and is the kernel's again at once. Many at a time are
 // better read by recvmmsg, and so are long ones: then the ring only says when.
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -143,6 +144,25 @@ bool UringEngine::TellReceived(MessageSocket& socket, bool& more) {
   socket.ready = more;
   if (finished) FinishMessages(socket);
   return true;
+}
+
+void UringEngine::KeepUnread(MessageSocket& socket, const uring::Answer& answer,
+                             std::vector<std::byte>& unread) {
+  // A message, unless it is the end, which stays in the kernel, or no bytes at all.
+  if (answer.result > 0 || (answer.result == 0 && !OnlyEndIsLeft(socket))) {
+    const auto full_length = static_cast<size_t>(answer.result);
+    const size_t length = std::min(full_length, socket.longest);
+    const auto lengths = std::array{static_cast<int32_t>(length), answer.result};
+    const auto header = std::as_bytes(std::span(lengths));
+    unread.insert(unread.end(), header.begin(), header.end());
+    if (length > 0) {
+      const auto bytes =
+          message_buffers_.Of(static_cast<uint16_t>(answer.flags >> uring::kBufferShift), length);
+      unread.insert(unread.end(), bytes.begin(), bytes.end());
+    }
+    counters_.bytes_read += length;
+  }
+  Recycle(socket, answer);
 }
 
 size_t UringEngine::TakeMessage(const MessageSocket& socket, const uring::Answer& answer,

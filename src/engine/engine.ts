@@ -405,6 +405,18 @@ export function takeUntold(handle: number): Buffer[] {
   return taken;
 }
 
+/** The same for messages: the rows of each piece, first and how many. They are in the table while the batch lasts. */
+export function takeUntoldMessages(handle: number): [first: number, count: number][] {
+  const taken: [number, number][] = [];
+  for (let index = batchCursor; index < batchSize; ++index) {
+    const row = index * COMPLETION.width;
+    if (completions[row] !== handle || completions[row + 1] !== Happened.messages) continue;
+    taken.push([completions[row + 2], completions[row + 3]]);
+    completions[row] = NOBODY;
+  }
+  return taken;
+}
+
 function deliver(row: number, owner: HandleOwner | undefined): void {
   const handle = completions[row];
   const result = completions[row + 3];

@@ -18,13 +18,18 @@ export class Ancillary {
   constructor(
     /** Those that nobody has taken; closed by `close`. */
     readonly descriptors: Descriptor[],
-    private readonly receiver: AncillaryReceiver,
+    private receiver: AncillaryReceiver,
     /** Who sent it; null where nobody asked the kernel. */
     readonly credentials: PeerCredentials | null = null,
   ) {
     this.descriptorCount = descriptors.length;
     this.holds = credentials !== null;
     credentials?.[kHold]();
+  }
+
+  /** The connection, and with it the message, is another socket's, which counts them. */
+  moveTo(receiver: AncillaryReceiver): void {
+    this.receiver = receiver;
   }
 
   /** Whether they, and `others` before them, may be the user's now. If not, the receiver's `roomAgain` is called. */

@@ -4,7 +4,7 @@ import { DESCRIPTORS_CAME, DESCRIPTORS_DROPPED, MESSAGE_TRUNCATED } from '../eng
 import type { PeerCredentials } from '../credentials/peer';
 import type { Descriptor } from '../descriptor';
 import { codedError } from '../errors';
-import type { Ancillary, AncillaryOfBatch } from './ancillary';
+import type { Ancillary, AncillaryOfBatch, AncillaryReceiver } from './ancillary';
 import { FLAGS, FULL_LENGTHS, LENGTHS, OFFSETS, received } from './memory';
 
 /** What is known of a message besides its bytes. */
@@ -136,6 +136,12 @@ export class MessageBatch implements Iterable<Buffer> {
       this.ancillary[index] = null;
     }
     return info;
+  }
+
+  /** @internal The connection is another socket's, which counts the descriptors, or takes none. */
+  moveTo(receiver: AncillaryReceiver | null): void {
+    if (receiver === null) this.dropDescriptors();
+    else this.ancillary?.forEach((ancillary) => ancillary?.moveTo(receiver));
   }
 
   /** @internal Closes the descriptors, and notes that they were dropped. */
@@ -286,6 +292,39 @@ export function ownedBatch(
         ? chunkFrom(memory, base, span)
         : gather(memory.bytes, base, columns, sum);
   return new MessageBatch(bytes, offsets, lengths, fullLengths, flags, ancillary, null);
+}
+
+/** A message on its own, as it goes through a message channel. */
+export interface LoneMessage {
+  readonly bytes: Uint8Array;
+  readonly fullLength: number;
+  readonly flags: number;
+}
+
+/** The messages of a batch, copied; their descriptors and who sent them stay behind. */
+export function loneMessages(batch: MessageBatch): LoneMessage[] {
+  batch.dropDescriptors();
+  return Array.from(batch, (bytes, index) => ({
+    bytes: new Uint8Array(bytes),
+    fullLength: batch.fullLengths[index] ?? bytes.length,
+    flags: (batch.flags[index] ?? 0) & (MESSAGE_TRUNCATED | DESCRIPTORS_DROPPED),
+  }));
+}
+
+/** The other way round. */
+export function batchOf(messages: readonly LoneMessage[]): MessageBatch {
+  const lengths = Int32Array.from(messages, ({ bytes }) => bytes.length);
+  let end = 0;
+  const offsets = lengths.map((length) => (end += length) - length);
+  return new MessageBatch(
+    Buffer.concat(messages.map(({ bytes }) => bytes)),
+    offsets,
+    lengths,
+    Int32Array.from(messages, ({ fullLength }) => fullLength),
+    Int32Array.from(messages, ({ flags }) => flags),
+    null,
+    null,
+  );
 }
 
 /** Long messages lie apart from each other: one behind the other in memory of their size. */

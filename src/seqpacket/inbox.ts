@@ -42,6 +42,14 @@ export interface Sink {
 
 export type BatchMemory = 'owned' | 'borrowed';
 
+/** Of the table of received messages; `next` is the first that was not told. */
+interface Rows {
+  readonly first: number;
+  next: number;
+  readonly end: number;
+  readonly ancillary: AncillaryOfBatch;
+}
+
 interface Waiter {
   resolve(result: IteratorResult<MessageBatch, undefined>): void;
   reject(error: Error): void;
@@ -64,6 +72,8 @@ export class Inbox {
   /** Messages of the first batch in the queue that were told. */
   private told = 0;
   private telling = false;
+  private rows: Rows | null = null;
+  private leaving = false;
   private scheduled = false;
   private roomLookedFor = false;
   /** Nothing more will come. */
@@ -94,7 +104,7 @@ export class Inbox {
 
   /** Messages may be told now. */
   private get flows(): boolean {
-    if (this.paused || this.dead || this.isTaken) return false;
+    if (this.paused || this.dead || this.leaving || this.isTaken) return false;
     return this.discards || this.owner.listened();
   }
 
@@ -169,16 +179,17 @@ export class Inbox {
 
   private tellRows(first: number, end: number, ancillary: AncillaryOfBatch): void {
     const memory = messageMemory();
-    let next = first;
+    const rows = { first, next: first, end, ancillary };
+    this.rows = rows;
     this.telling = true;
     try {
-      while (next < end && this.flows) {
-        const row = next++;
+      while (rows.next < end && this.flows) {
+        const row = rows.next++;
         const beside = ancillary === null ? null : ancillary[row - first];
         if (beside !== null && this.owner.listened()) {
           if (!beside.fits()) {
             // It waits, and so does what is behind it.
-            next = row;
+            rows.next = row;
             break;
           }
           beside.admit();
@@ -190,12 +201,12 @@ export class Inbox {
       }
     } finally {
       this.telling = false;
-      if (next < end) {
-        const rest = ancillary?.slice(next - first) ?? null;
+      this.rows = null;
+      if (rows.next < end) {
         if (this.dead) {
-          dropAncillary(rest, next);
+          dropAncillary(ancillary?.slice(rows.next - first) ?? null, rows.next);
         } else {
-          this.queue.unshift(ownedBatch(memory, next, end - next, rest));
+          this.queueRest(rows);
           this.afterTelling();
         }
       } else {
@@ -203,6 +214,43 @@ export class Inbox {
         this.tellEnd();
       }
     }
+  }
+
+  /** What of the rows that are being told was not told is the first of the queue. */
+  private queueRest(rows: Rows): void {
+    const { first, next, end, ancillary } = rows;
+    if (next === end) return;
+    rows.next = end;
+    const rest = ancillary?.slice(next - first) ?? null;
+    this.queue.unshift(ownedBatch(messageMemory(), next, end - next, rest));
+  }
+
+  /** The connection goes on elsewhere: nothing is told any more, and what comes yet is kept for `takeAll`. */
+  leave(): void {
+    this.leaving = true;
+  }
+
+  /** It stays after all. */
+  stay(): void {
+    this.leaving = false;
+    this.update();
+    this.tellSoon();
+  }
+
+  /** What was received and not told, for whoever goes on with the connection. */
+  takeAll(): MessageBatch[] {
+    if (this.rows !== null) this.queueRest(this.rows);
+    this.dropTold();
+    const all = this.queue.map((batch) => batch.toOwned());
+    this.queue = [];
+    return all;
+  }
+
+  /** It begins with these. */
+  beginWith(batches: readonly MessageBatch[]): void {
+    this.queue.push(...batches);
+    this.update();
+    this.tellSoon();
   }
 
   private tellQueue(): void {
@@ -305,6 +353,7 @@ export class Inbox {
 
   private tellEnd(): void {
     if (this.end === null || this.endTold || this.queue.length > 0 || this.telling) return;
+    if (this.leaving) return;
     if (this.paused && !this.isTaken) return;
     this.endTold = true;
     this.sink?.over(this.end.error);

@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { ReadableStream, WritableStream } from 'node:stream/web';
+import type { Descriptor } from '../descriptor';
 import type { DescriptorLike } from '../descriptor-sending';
 import { mostOpen } from '../descriptor-quota';
 import { expectationOf, refuseExpectation, type Expectation } from '../credentials/expectation';
@@ -14,6 +15,7 @@ import { onConnect, onEnd, onReadError, onWriteError } from '../engine/connectio
 import { AcceptedOptions } from './accepted';
 import { AncillaryReceiver } from './ancillary';
 import type { MessageBatch } from './batch';
+import { kKeepsMessages } from './brand';
 import type { SocketEvents } from './events';
 import { adopt, destroyOnAbort, openConnection, type ConnectArguments } from './connecting';
 import {
@@ -24,6 +26,8 @@ import {
   type MessageUser,
   type SendCallback,
 } from './connection';
+import { openGiven, release, type Detached } from './detaching';
+import { FinishCallbacks, type EndCallback } from './finishing';
 import { Inbox, type Attention, type BatchMemory } from './inbox';
 import { startMessages } from './memory';
 import { checkMessageOptions, type SocketConnectOptions, type SocketOptions } from './options';
@@ -39,9 +43,6 @@ export interface BatchesOptions {
   /** `'owned'`, the default: the bytes are yours. `'borrowed'`: they are until `release()`, or until the next batch is asked for. */
   memory?: BatchMemory;
 }
-
-/** Of `end()`: with an error if the socket will never finish. */
-export type EndCallback = (error?: NodeJS.ErrnoException) => void;
 
 const kListen = Symbol('listen');
 const kLookAgain = Symbol('look again');
@@ -82,8 +83,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   #idle: IdleTimer | null = null;
   #pendingSeen = 0;
   #lookedAtSoon = false;
-  /** Who waits for 'finish'. */
-  #finishing: EndCallback[] = [];
+  readonly #finishing = new FinishCallbacks(this);
   /** It is read as a stream. */
   #streamed = false;
   /** Of a connection that is gone. */
@@ -359,29 +359,12 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   end(first?: Message | EndCallback, second?: EndCallback): this {
     const callback = typeof first === 'function' ? first : second;
     if (first !== undefined && typeof first !== 'function') this.send(first);
-    if (callback !== undefined) this.#awaitFinish(callback);
+    if (callback !== undefined) this.#finishing.add(callback);
     if (this.writableEnded || this.destroyed) return this;
     this.writableEnded = true;
     if (this.connecting) this.once('connect', () => this.#finish());
     else this.#finish();
     return this;
-  }
-
-  #awaitFinish(callback: EndCallback): void {
-    if (this.writableFinished) {
-      const code = 'ERR_STREAM_ALREADY_FINISHED';
-      const error = codedError(Error, code, 'Cannot call end after a stream was finished');
-      process.nextTick(callback, error);
-    } else if (this.destroyed) {
-      process.nextTick(callback, this.#neverFinishes());
-    } else {
-      this.#finishing.push(callback);
-    }
-  }
-
-  #neverFinishes(): Error {
-    const code = 'ERR_STREAM_DESTROYED';
-    return this.errored ?? codedError(Error, code, 'Cannot call end after a stream was destroyed');
   }
 
   #finish(): void {
@@ -390,7 +373,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
       if (this.#outbox.failure !== null) return;
       this.writableFinished = true;
       if (this.readableEnded) process.nextTick(destroySocket, this);
-      for (const callback of this.#finishing.splice(0)) process.nextTick(callback);
+      this.#finishing.finished();
       this.emit('finish');
     });
   }
@@ -407,9 +390,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     const failed = error !== undefined && error !== null;
     const iterated = this.#inbox.isTaken;
     this.#inbox.abandon(error ?? null, !failed && !this.readableEnded);
-    for (const callback of this.#finishing.splice(0)) {
-      process.nextTick(callback, this.#neverFinishes());
-    }
+    this.#finishing.abandoned();
     this.#ancillary?.close();
     const close = (): void => {
       this.closed = true;
@@ -441,6 +422,37 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     if (this.closed) return;
     await new Promise<void>((resolve) => {
       this.once('close', () => resolve());
+    });
+  }
+
+  /**
+   * Gives up the connection's descriptor, and what was received and not told. The socket is destroyed; the peer notices nothing. Errors:
+   * ERR_SOCKET_CLOSED without a connection, ERR_AFUNIX_PENDING_WRITES, and what the connection has failed with.
+   */
+  detach(): Detached {
+    const detached = release({
+      connection: this.connecting ? null : this.#connection,
+      inbox: this.#inbox,
+      ancillary: this.#ancillary,
+      sendsNoMore: this.writableEnded || this.#outbox.failure !== null,
+    });
+    this.destroy();
+    return detached;
+  }
+
+  /**
+   * A socket of a connected SOCK_SEQPACKET socket: a number, a `Descriptor`, or what `detach()` gave. The descriptor is the socket's from
+   * here on. Errors: EBADF, EPROTOTYPE if it is something else.
+   */
+  static from(
+    given: number | Descriptor | Detached,
+    options: Omit<SocketOptions, 'fd'> = {},
+  ): Socket {
+    return openGiven(given, (fd, head) => {
+      const socket = new Socket({ ...options, fd });
+      for (const batch of head) batch.moveTo(socket.#ancillary);
+      socket.#inbox.beginWith(head);
+      return socket;
     });
   }
 
@@ -571,6 +583,8 @@ for (const name of ['on', 'addListener', 'prependListener'] as const) {
     configurable: true,
   });
 }
+
+Object.defineProperty(Socket.prototype, kKeepsMessages, { value: true });
 
 function lookAgain(socket: Socket): void {
   socket[kLookAgain]();

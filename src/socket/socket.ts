@@ -244,7 +244,7 @@ function from(
   given: number | Descriptor | Detached,
   options: Omit<SocketOptions, 'fd'> = {},
 ): Socket {
-  const isDetached = typeof given === 'object' && 'descriptor' in given;
+  const isDetached = typeof given === 'object' && given !== null && 'descriptor' in given;
   const source = isDetached ? given.descriptor : given;
   const fd = descriptorOf('given', source);
   // What is refused stays its owner's.
