@@ -93,3 +93,10 @@ export function codedError(
   });
   return error;
 }
+
+/** Whoever asks for a check where there is none must not believe that it was made. */
+export function cannotGuard(what: string, why: string): Error {
+  const error = codedError(Error, 'ERR_AFUNIX_UNGUARDED', `${what} has no effect here: ${why}`);
+  Error.captureStackTrace(error, cannotGuard);
+  return error;
+}

@@ -7,12 +7,14 @@ import { parseAddress, withAddress } from './address-string';
 import { missingBecause, native } from './binding';
 import { wrongValue } from './checks';
 import { configureOnce } from './configure';
-import { cannotGuard } from './credentials/expectation';
+import type { ExpectationOptions } from './credentials/expectation';
+import type * as Policies from './credentials/policies';
 import { codedError } from './errors';
+import { guardsAmong, guardsOf, refuseGuards, SERVER_GUARDS } from './guards';
 import { connect } from './net';
+import { authorizeKey } from './pool-key';
 import { listenBehind } from './server/behind';
 import { takeConnections } from './server/cluster-worker';
-import { rulesOf } from './server/gate-options';
 import { taken } from './server/taken';
 import type { ServerListenOptions, ServerOptions } from './server/options';
 import type { SocketConnectOptions, SocketOptions } from './socket/options';
@@ -32,11 +34,12 @@ export function serve<S extends nodeNet.Server>(
   where: string | ServeOptions,
   callback?: () => void,
 ): S {
-  const options = targetOf<ServeOptions>(where);
+  const options = taken(targetOf<ServeOptions>(where));
   takeServerOptions(server, options);
   const args = callback === undefined ? [options] : [options, callback];
-  if (native === null && rulesOf(options, {}) !== null) {
-    throw cannotGuard('authorize or maxConnectionsPerUid', missingBecause ?? '');
+  if (native === null) {
+    const guards = { ...guardsOf(server), ...options };
+    refuseGuards(guardsAmong(SERVER_GUARDS, guards), missingBecause ?? '');
   }
   if (native === null || !listenBehind(server, args, options)) {
     if (native !== null && cluster.isWorker) takeConnections(server, args, options);
@@ -70,7 +73,7 @@ function targetOf<Options extends object>(where: string | Options): Options {
   return typeof target === 'string' ? ({ path: target } as unknown as Options) : target;
 }
 
-export interface AgentOptions extends http.AgentOptions {
+export interface AgentOptions extends http.AgentOptions, ExpectationOptions {
   /** Where every request of this agent goes. Without, each request's own `socketPath`, host and port count. */
   socketPath?: string;
   /** The same as a string that `parseAddress()` reads: `unix:/path` or `tcp://host:port`. Instead of `socketPath`. */
@@ -99,16 +102,40 @@ type OnCreate = (error: Error | null, stream: Duplex) => void;
 export class Agent extends http.Agent {
   private readonly own: Readonly<Record<string, unknown>>;
 
+  private readonly guards: ExpectationOptions;
+
   constructor(options: AgentOptions = {}) {
-    const { socketPath, address, connectTimeout, abstractLength, busyPoll, ...rest } = options;
+    const { socketPath, address, connectTimeout, abstractLength, busyPoll, ...others } =
+      taken(options);
+    // They would be put in the place of the request's own.
+    const { authorize, authorizeTimeout, ...rest } = others;
     super(rest);
     this.own = { connectTimeout, abstractLength, busyPoll, ...place(socketPath, address) };
+    this.guards = { authorize, authorizeTimeout };
+  }
+
+  /** A pooled connection has been asked for its server by one `authorize`; a request with another one asks again. */
+  override getName(options?: http.ClientRequestArgs): string {
+    return `${super.getName(options)}${authorizeKey(options)}`;
   }
 
   override createConnection(options: http.ClientRequestArgs, _callback?: OnCreate): Duplex {
     // The agent has put the request's `socketPath` into `path`.
-    return connect({ ...options, ...this.own } as SocketConnectOptions & SocketOptions);
+    const guards = bothOf(this.guards, options as ExpectationOptions);
+    return connect({ ...options, ...this.own, ...guards } as SocketConnectOptions & SocketOptions);
   }
+}
+
+/** What the agent and the request say of the server: both count. */
+function bothOf(agent: ExpectationOptions, request: ExpectationOptions): ExpectationOptions {
+  const authorizeTimeout = request.authorizeTimeout ?? agent.authorizeTimeout;
+  if (agent.authorize === undefined || request.authorize === undefined) {
+    const { authorize } = request.authorize === undefined ? agent : request;
+    return { authorize, authorizeTimeout };
+  }
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const { allOf } = require('./credentials/policies') as typeof Policies;
+  return { authorize: allOf(agent.authorize, request.authorize), authorizeTimeout };
 }
 
 /** What undici asks its connector for; the part of it that counts here. */

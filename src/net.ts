@@ -6,8 +6,8 @@ import net from 'node:net';
 import { withAddress } from './address-string';
 import { normalizeArguments, packArguments } from './arguments';
 import { missingBecause, native } from './binding';
-import { cannotGuard, expectationOf } from './credentials/expectation';
 import { tellOfMade } from './diagnostics';
+import { CLIENT_GUARDS, guardsAmong, refuseGuards } from './guards';
 import { NetServer } from './server/net-server';
 import {
   Server as AfunixServer,
@@ -45,9 +45,8 @@ function connectAnywhere(...given: unknown[]): unknown {
   const normalized = normalizeArguments(args);
   const { options } = normalized;
   if (native === null || (options['path'] === undefined && options['port'] !== undefined)) {
-    if (expectationOf(options) !== null) {
-      throw cannotGuard('authorize', missingBecause ?? 'it is for pathnames and abstract names');
-    }
+    const guards = guardsAmong(CLIENT_GUARDS, options);
+    refuseGuards(guards, missingBecause ?? 'it is for pathnames and abstract names');
     return Reflect.apply(net.connect as (...forwarded: unknown[]) => net.Socket, net, args);
   }
   const socket = new Socket(options);

@@ -3,11 +3,10 @@
  * `postMessage()` or `workerData` is a ticket for it.
  */
 import { checkInteger, requireAddon, wrongType } from './checks';
-import { cannotGuard } from './credentials/expectation';
 import { Descriptor } from './descriptor';
 import './descriptor-casts';
 import { engine } from './engine/engine';
-import { addHint, codedError, errnoException } from './errors';
+import { addHint, cannotGuard, codedError, errnoException } from './errors';
 import type { LoneMessage } from './seqpacket/batch';
 import { kKeepsMessages } from './seqpacket/brand';
 import type {

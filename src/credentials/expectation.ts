@@ -1,6 +1,7 @@
 /** Expectation: who has to be listening, for a client that must not talk to an impostor. */
 import { checkInteger, LARGEST_INT } from '../checks';
-import { errnoException, codedError } from '../errors';
+import { errnoException } from '../errors';
+import { CLIENT_GUARDS, guardsAmong, refuseGuards } from '../guards';
 import type { PeerCredentials } from './peer';
 import { checkAuthorize, judge, Question, refusedError, type Authorize } from './policy';
 
@@ -33,14 +34,9 @@ export function expectationOf(options: object): Expectation | null {
   return { authorize: checkAuthorize('options.authorize', authorize), timeout };
 }
 
-/** Whoever asks for a check where there is none must not believe that it was made. */
-export function cannotGuard(what: string, why: string): Error {
-  return codedError(Error, 'ERR_AFUNIX_UNGUARDED', `${what} has no effect here: ${why}`);
-}
-
 /** For connections that are not made by `connect`: `why` goes on from "authorize has no effect here". */
 export function refuseExpectation(options: object, why = CONNECTED_ALREADY): void {
-  if (expectationOf(options) !== null) throw cannotGuard('authorize', why);
+  refuseGuards(guardsAmong(CLIENT_GUARDS, options), why);
 }
 
 const CONNECTED_ALREADY =

@@ -2,6 +2,10 @@
  * What `afunix/register` has done to this thread's `net`. It is kept where every copy of this package finds it, so that `net` is
  * never replaced twice.
  */
+import net from 'node:net';
+
+/** As they were when this was loaded: whoever replaces one of them later expects it to be called. */
+export const socketMethodsThen = Object.getOwnPropertyDescriptors(net.Socket.prototype);
 
 export interface Registration {
   /** Whether paths go to afunix here. It is not known to be false before a path has been asked for. */

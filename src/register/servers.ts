@@ -4,6 +4,7 @@ import type net from 'node:net';
 import { listenBehind } from '../server/behind';
 import { takeConnections } from '../server/cluster-worker';
 import { callers } from '../caller';
+import { refuseGuards, type Guards } from '../guards';
 import { registration } from './registration';
 import { isPatched } from './sockets';
 
@@ -15,13 +16,26 @@ const HAS_INSTANCE = 'net.Server[Symbol.hasInstance]';
 /** How far up whoever wraps `listen` may have put Node's own caller. */
 const CALLERS = 12;
 
-/** Listens, if it can be done: then it has been done. */
-export function takeServer(server: net.Server, args: readonly unknown[]): boolean {
+/**
+ * Listens, if it can be done: then it has been done. With `guards` it has to be: it throws where `net` would listen without them, and leaves
+ * to `net` only what that refuses.
+ */
+export function takeServer(
+  server: net.Server,
+  args: readonly unknown[],
+  guards: Guards | null,
+): boolean {
   // TLS reads from the native handles of net's connections; over ours it would be slower.
-  if ('setSecureContext' in server) return false;
-  if (isPatched()) return false;
+  if ('setSecureContext' in server && guards === null) return false;
+  if (isPatched()) {
+    refuseGuards(
+      guards,
+      'a method of net.Socket was replaced, so that all its sockets stay what they are',
+    );
+    return false;
+  }
   if (callers(takeServer, CALLERS).includes(ROUND_ROBIN)) return false;
-  if (cluster.isWorker) {
+  if (cluster.isWorker && guards === null) {
     takeConnections(server, args);
     return false;
   }

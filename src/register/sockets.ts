@@ -4,9 +4,11 @@
  */
 import net from 'node:net';
 import type { OnReadOpts } from 'node:net';
-import { SocketMethods } from '../socket/methods';
+import { expectationOf } from '../credentials/expectation';
+import { kExpectation, SocketMethods } from '../socket/methods';
 import { becomeSocket } from '../socket/socket';
 import type { SocketOptions } from '../socket/options';
+import { socketMethodsThen } from './registration';
 
 type Fields = net.Socket & { readonly [field: string | symbol]: unknown };
 
@@ -44,7 +46,7 @@ const symbols = onReadSymbols();
 const netEndListener = new net.Socket().listeners('end')[0] as () => void;
 
 /** Methods that ours stand in front of. */
-const shadowed = Object.entries(Object.getOwnPropertyDescriptors(netMethods)).filter(
+const shadowed = Object.entries(socketMethodsThen).filter(
   ([name, { value }]) =>
     typeof value === 'function' &&
     !['constructor', 'connect'].includes(name) &&
@@ -62,7 +64,7 @@ export function isPatched(): boolean {
  * Turns it into one of ours, if it is an ordinary one without a connection. Those of a subclass stay: its methods may call `super`'s,
  * which are net's.
  */
-export function takeSocket(socket: net.Socket): boolean {
+export function takeSocket(socket: net.Socket, guards: object | null): boolean {
   if (Object.getPrototypeOf(socket) !== netMethods || symbols === undefined || isPatched())
     return false;
   const fields = socket as Fields;
@@ -71,7 +73,10 @@ export function takeSocket(socket: net.Socket): boolean {
   // Stops their timer; the listeners stay.
   if (timeout !== undefined && timeout > 0) socket.setTimeout(0);
   const options = optionsOf(fields, symbols);
+  const expectation = expectationOf(guards ?? {});
   becomeSocket(socket, options, netEndListener);
+  // It holds wherever it goes later, too.
+  if (expectation !== null) (socket as unknown as SocketMethods)[kExpectation] = expectation;
   moveReferences(socket);
   if (timeout !== undefined && timeout > 0) socket.setTimeout(timeout);
   return true;

@@ -5,6 +5,7 @@ import { checkBusyPoll } from '../busy-poll';
 import { checkDescriptorLimits, type DescriptorLimits } from '../descriptor-quota';
 import type { ExpectationOptions } from '../credentials/expectation';
 import type { GateOptions } from '../server/gate-options';
+import type { FileOptions } from '../server/options';
 import { codedError } from '../errors';
 import { MESSAGE_AREA_SIZE, MESSAGE_ALIGNMENT, MESSAGE_ROWS } from '../engine/records';
 
@@ -51,7 +52,7 @@ export interface SocketConnectOptions extends ExpectationOptions {
   timeout?: number;
 }
 
-export interface ServerOptions extends MessageOptions, GateOptions {
+export interface ServerOptions extends MessageOptions, GateOptions, FileOptions {
   /**
    * Ask the kernel who sent each message (SO_PASSCRED), which may be another process than the one that connected: `info.credentials`.
    * Default false.

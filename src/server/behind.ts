@@ -8,9 +8,8 @@ import { normalizeArguments } from '../arguments';
 import { STREAM } from '../binding';
 import { Descriptor } from '../descriptor';
 import { engine } from '../engine/engine';
-import { errnoException, listenException, type SystemError } from '../errors';
-import { cannotGuard } from '../credentials/expectation';
-import { rulesOf } from './gate-options';
+import { cannotGuard, errnoException, listenException, type SystemError } from '../errors';
+import { guardsAmong, guardsOf, refuseGuards, SERVER_GUARDS } from '../guards';
 import type { Accepted, ListeningPoint } from './listener';
 import {
   belongsToNet,
@@ -27,6 +26,7 @@ import {
   type AcceptedSocket,
 } from './methods';
 import type { ServerOptions } from './options';
+import { checkPassing } from './passing';
 import { whenSent } from './sending';
 import { taken } from './taken';
 
@@ -75,13 +75,16 @@ export class ServerBehind extends ServerMethods {
     options: ServerOptions,
   ) {
     super();
-    initializeServer(this, taken(options));
+    checkPassing(options);
+    initializeServer(this, options);
     for (const name of SHARED) {
       Object.defineProperty(this, name, {
         get: () => face[name],
         set: (value: never) => (face[name] = value),
       });
     }
+    // What TLS still has to say when the other end has ended goes through the same socket.
+    if ('setSecureContext' in face) Object.defineProperty(this, 'allowHalfOpen', { value: true });
   }
 
   override get [kFace](): net.Server {
@@ -125,31 +128,35 @@ export class ServerBehind extends ServerMethods {
 
 /**
  * Makes `server` listen as `args` say, on a listener of ours. False, and nothing has happened, if `net` has to do it.
- * `server` stays what it is; its sockets are `afunix.Socket`s.
+ * `server` stays what it is; its sockets are `afunix.Socket`s. What it was made with counts where that is known, behind `made`. Throws
+ * ERR_AFUNIX_UNGUARDED if `net` would have to do it and something of all this protects it.
  */
 export function listenBehind(
   server: net.Server,
   args: readonly unknown[],
-  options: ServerOptions = {},
+  made: ServerOptions = {},
 ): boolean {
   const face = server as Face;
-  const { options: listenOptions, callback } = normalizeArguments(args);
+  const { options: given, callback } = normalizeArguments(args);
   if (face._handle !== null) return false;
+  const options = { ...guardsOf(server), ...taken(made) };
+  const listenOptions = taken(given);
   if (belongsToNet(listenOptions, STREAM)) {
     // `net` would let everybody in.
-    if (rulesOf(options, listenOptions) === null) return false;
-    throw cannotGuard(
-      'authorize or maxConnectionsPerUid',
-      'they are for Unix sockets, and in a cluster worker for those that listen with exclusive: true',
-    );
+    refuseGuards(guardsAmong(SERVER_GUARDS, { ...options, ...listenOptions }), NOT_OURS);
+    return false;
   }
   // It has the right error for that.
   const widened = Boolean(listenOptions['readableAll']) || Boolean(listenOptions['writableAll']);
-  if (widened && isAbstract(listenOptions['path'] as string)) return false;
+  const { path } = listenOptions;
+  if (widened && typeof path === 'string' && isAbstract(path)) return false;
   const behind = new ServerBehind(face, options);
   if (face._unref === true) behind.unref();
   if (callback !== null) server.once('listening', callback);
-  behind.listen(...args.filter((argument) => typeof argument !== 'function'));
+  const [first, ...rest] = args.filter((argument) => typeof argument !== 'function');
+  // What protects it is not read a second time.
+  const guarded = guardsAmong(SERVER_GUARDS, listenOptions) !== null;
+  behind.listen(guarded ? listenOptions : first, ...rest);
   if (behind._pipeName !== undefined) face._pipeName = behind._pipeName;
   const listener = behind[kListener];
   // Failed: 'error' comes on the next tick.
@@ -165,6 +172,9 @@ export function listenBehind(
   }
   return true;
 }
+
+const NOT_OURS =
+  'it is for Unix sockets, and in a cluster worker for those that listen with exclusive: true';
 
 /** Gives `face` a handle on the listener; false if there cannot be one, which is an error of `face`'s. */
 function putInFront(face: Face, behind: ServerBehind): boolean {

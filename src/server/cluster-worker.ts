@@ -9,6 +9,7 @@ import { ServerBehind, type Face } from './behind';
 import { connectionFor, onAccept } from './listener';
 import { whenWorkerListens } from './methods';
 import type { ServerOptions } from './options';
+import { taken } from './taken';
 
 /** libuv's handle of a connection. */
 interface Pipe {
@@ -56,7 +57,7 @@ function divert(
   handle: { onconnection: OnConnection },
   options: ServerOptions,
 ): void {
-  const behind = new ServerBehind(server, options);
+  const behind = new ServerBehind(server, taken(options));
   const { onconnection } = handle;
   handle.onconnection = function (status, pipe) {
     const connection = status === 0 && pipe !== undefined ? adopt(pipe) : -1;

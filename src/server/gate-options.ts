@@ -30,9 +30,7 @@ export type Limits = Omit<GateOptions, 'authorize'>;
 
 /** The rules of one listener. */
 export interface Rules {
-  /** The options that make them. */
-  readonly asked: Pick<GateOptions, 'authorize' | 'maxConnectionsPerUid'>;
-  /** Those of them that are numbers: they can go wherever the listener goes. */
+  /** Those of the options that are numbers: they can go wherever the listener goes. */
   readonly limits: Limits;
   readonly authorize: Authorize | undefined;
   readonly perUid: (maxConnections: number) => number;
@@ -59,9 +57,7 @@ export function rulesOf(made: GateOptions, listening: Record<string, unknown>): 
   if (authorize === undefined && maxConnectionsPerUid === undefined) return null;
   const perUid = (maxConnections: number): number =>
     maxConnectionsPerUid ?? Math.min(DEFAULT_PER_UID, threeQuarters(maxConnections));
-  const asked = { authorize, maxConnectionsPerUid };
   return {
-    asked,
     limits: { maxConnectionsPerUid, maxUnauthorized, authorizeTimeout },
     authorize,
     perUid,

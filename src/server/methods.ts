@@ -13,6 +13,7 @@ import { debug, debugging, shown } from '../debug';
 import { listenTrace, refusedChannel, serverSocketChannel } from '../diagnostics';
 import { engine, startEngine } from '../engine/engine';
 import { addHint, codedError, errnoException } from '../errors';
+import { guardsAmong, SERVER_GUARDS } from '../guards';
 import { listenAsNet } from '../net-twin';
 import { LISTEN_MODE_IS_WHOLE, ZERO_CONNECTIONS_IS_A_LIMIT } from '../net-version';
 import { Connection } from '../socket/connection';
@@ -34,7 +35,7 @@ import {
 import { countRefusal } from './refusal';
 import type { ServerOptions } from './options';
 import { withOwner } from './owner';
-import { passingOf } from './passing';
+import { checkListenPassing, passingOf } from './passing';
 import { taken } from './taken';
 import { openAtPlace, placeOf, refuseOptions, type AskedPlace, type Place } from './place';
 
@@ -126,8 +127,11 @@ export class ServerMethods extends EventEmitter {
       );
       throw error;
     }
-    const rules = rulesOf(this[kServerOptions], options);
-    const asked = { ...options, ...rules?.asked };
+    const made = this[kServerOptions];
+    checkListenPassing(made, options);
+    const rules = rulesOf(made, options);
+    const guards = guardsAmong(SERVER_GUARDS, made);
+    const asked = { ...options, ...guards, ...guardsAmong(SERVER_GUARDS, options) };
     const place = placeOf(asked, this[kSocketType]);
     if (belongsToNet(options, this[kSocketType])) {
       refuseOptions(asked, 'is not followed by node:net, which listens on this');

@@ -3,19 +3,17 @@ import net from 'node:net';
 import { withAddress } from '../address-string';
 import { normalizeArguments } from '../arguments';
 import { missingBecause } from '../binding';
-import { rulesOf, type GateOptions } from './gate-options';
+import { guardsAmong, guardsOf, rememberGuards, SERVER_GUARDS } from '../guards';
+import { rulesOf } from './gate-options';
 import { refuseOptions } from './place';
 import type { ServerConstructor } from './server';
 import { taken } from './taken';
-
-/** What servers were made with. */
-const made = new WeakMap<object, GateOptions>();
 
 const { prototype } = net.Server;
 const listen = prototype.listen as (...args: unknown[]) => unknown;
 
 function remember<T extends object>(server: T, [options]: unknown[]): T {
-  if (typeof options === 'object' && options !== null) made.set(server, taken(options));
+  rememberGuards(server, guardsAmong(SERVER_GUARDS, options));
   return server;
 }
 
@@ -34,8 +32,9 @@ construct.prototype = Object.create(prototype, {
     value(this: net.Server, ...given: unknown[]): unknown {
       const args = withAddress(given);
       const options = taken(normalizeArguments(args).options);
-      const rules = rulesOf(made.get(this) ?? {}, options);
-      refuseOptions({ ...options, ...rules?.asked }, `needs the addon: ${missingBecause ?? ''}`);
+      const made = guardsOf(this) ?? {};
+      rulesOf(made, options);
+      refuseOptions({ ...options, ...made }, `needs the addon: ${missingBecause ?? ''}`);
       return Reflect.apply(listen, this, args);
     },
     writable: true,

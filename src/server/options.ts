@@ -6,7 +6,7 @@ import type { Stale } from './place';
 import type { GateOptions } from './gate-options';
 
 /** Limits are those of each accepted socket. */
-export interface ServerOptions extends net.ServerOpts, DescriptorLimits, GateOptions {
+export interface ServerOptions extends net.ServerOpts, DescriptorLimits, GateOptions, FileOptions {
   /** Of each accepted socket, for reading and for writing, in bytes. */
   highWaterMark?: number;
   /**
@@ -19,9 +19,8 @@ export interface ServerOptions extends net.ServerOpts, DescriptorLimits, GateOpt
   busyPoll?: number;
 }
 
-export interface ServerListenOptions extends net.ListenOptions, GateOptions {
-  /** An inherited descriptor of a bound Unix stream socket; ours from here on. */
-  fd?: number;
+/** How the socket file is made. Those of `listen` come before those of `createServer`. */
+export interface FileOptions {
   /**
    * The permission bits of the socket file, 0 to 0o777, which it has before anybody can connect; default 0o600 if any of these options
    * or `authorize` is given, otherwise as in `net`. Connecting takes write permission.
@@ -46,6 +45,11 @@ export interface ServerListenOptions extends net.ListenOptions, GateOptions {
    * if any of these options or `authorize` is given.
    */
   checkDirectory?: boolean;
+}
+
+export interface ServerListenOptions extends net.ListenOptions, GateOptions, FileOptions {
+  /** An inherited descriptor of a bound Unix stream socket; ours from here on. */
+  fd?: number;
   /** How an abstract name becomes an address. Default: as the `net` of this Node does it. */
   abstractLength?: AbstractLength;
 }

@@ -3,6 +3,7 @@
  * without a race, is `native/posix/socket_place.cc`.
  */
 import cluster from 'node:cluster';
+import fs from 'node:fs';
 import { resolve } from 'node:path';
 import { encodeAddress, isAbstract } from '../address';
 import { isPipeName, type LooseOptions } from '../arguments';
@@ -11,6 +12,7 @@ import { checkInteger, outOfRange, wrongType, wrongValue } from '../checks';
 import { checkIdOrName } from '../credentials/names';
 import { engine } from '../engine/engine';
 import { addHint, errnoException, type SystemError } from '../errors';
+import { FILE_GUARDS, guardsAmong, SERVER_GUARDS } from '../guards';
 import { findUnsafeDirectory } from './directory';
 import { listenFailure } from './failure';
 
@@ -30,11 +32,8 @@ export interface Place<Id = number> {
 /** As it was asked for: an owner may be a name, see owner.ts. */
 export type AskedPlace = Place<number | string>;
 
-/** Options that say how the socket file is made. `authorize` says who is let in, and asks for a safe file as well. */
-const ABOUT_THE_FILE = ['mode', 'uid', 'gid', 'stale', 'checkDirectory'] as const;
-
-/** Options of `listen` that must not be ignored where they cannot be followed. */
-const MUST_BE_FOLLOWED = [...ABOUT_THE_FILE, 'authorize', 'maxConnectionsPerUid'] as const;
+/** Options of `listen` that ask for a safe file: those that say how it is made, and who is let in. */
+const ASK_FOR_A_PLACE = [...FILE_GUARDS, 'authorize', 'maxConnectionsPerUid'] as const;
 
 const DEFAULT_MODE = 0o600;
 const MOST_MODE = 0o777;
@@ -59,12 +58,12 @@ const EBUSY = -16;
 const EPERM = -1;
 
 function given(options: LooseOptions, names: readonly string[]): string[] {
-  return names.filter((name) => options[name] !== undefined);
+  return Object.keys(guardsAmong(names, options) ?? {});
 }
 
 /** Throws if there is an option that nobody would follow. `why` goes on from "the option x". */
 export function refuseOptions(options: LooseOptions, why: string): void {
-  const [name] = given(options, MUST_BE_FOLLOWED);
+  const [name] = given(options, SERVER_GUARDS);
   if (name === undefined) return;
   throw wrongValue(`options.${name}`, options[name], why);
 }
@@ -74,14 +73,14 @@ export function refuseOptions(options: LooseOptions, why: string): void {
  * followed, ERR_INVALID_ARG_TYPE and ERR_OUT_OF_RANGE for values that are none.
  */
 export function placeOf(options: LooseOptions, type: SocketType): AskedPlace | null {
-  if (given(options, MUST_BE_FOLLOWED).length === 0) return null;
+  if (given(options, ASK_FOR_A_PLACE).length === 0) return null;
   if (cluster.isWorker && options['exclusive'] !== true && type === STREAM) {
     refuseOptions(
       options,
       'is not followed in a cluster worker, whose listeners are opened by the primary: listen with exclusive: true, or in the primary',
     );
   }
-  const names = given(options, ABOUT_THE_FILE);
+  const names = given(options, FILE_GUARDS);
   const [name] = names;
   const { path, fd } = options;
   if (name !== undefined) refuseWithout(name, options);
@@ -211,8 +210,7 @@ function explain(status: number, path: string, place: Place, fields: Int32Array)
 function hintForStep(status: number, step: Step, path: string, place: Place): string | undefined {
   if (step === 'open') {
     if (status === EBUSY) return `other starters have kept '${path}.lock' locked for five seconds`;
-    if (status === EPERM) return `'${path}.lock' is in the way: it is not a file of this user`;
-    return undefined;
+    return hintForLock(`${path}.lock`);
   }
   if (step === 'chown' && status === EPERM) {
     return place.uid === KEEP
@@ -226,6 +224,21 @@ function hintForStep(status: number, step: Step, path: string, place: Place): st
     return `'${path}.new' is in the way: it is not a socket file that was left behind`;
   }
   return undefined;
+}
+
+/** What is there in the place of a file that could be locked; undefined if nothing is: then it could not be made. */
+function hintForLock(lock: string): string | undefined {
+  try {
+    const found = fs.lstatSync(lock);
+    const owner = `of uid ${found.uid}`;
+    if (found.isSymbolicLink()) {
+      return `'${lock}' is in the way: it is a symbolic link ${owner}, which is not followed`;
+    }
+    const what = found.isFile() ? 'a file' : found.isDirectory() ? 'a directory' : 'no file';
+    return `'${lock}' is in the way: it is ${what} ${owner}, which this process cannot lock`;
+  } catch {
+    return undefined;
+  }
 }
 
 function hintForOccupant(

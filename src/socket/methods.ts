@@ -9,10 +9,11 @@ import { connectPatience } from '../connect-timeout';
 import { debug, debugging, shown } from '../debug';
 import { tellOfConnecting } from '../diagnostics';
 import { onConnect, onEnd, onReadError, onWriteError } from '../engine/connection';
-import { cannotGuard, expectationOf, type Expectation } from '../credentials/expectation';
+import { expectationOf, type Expectation } from '../credentials/expectation';
 import type { PeerCredentials } from '../credentials/peer';
 import { engine, startEngine, untoldLength } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
+import { CLIENT_GUARDS, guardsAmong, refuseGuards } from '../guards';
 import { connectAsNet, connectNowhere } from '../net-twin';
 import { UNCONNECTED_SOCKETS_FINISH } from '../net-version';
 import type { ServerMethods } from '../server/methods';
@@ -26,6 +27,7 @@ import {
   type StreamUser,
 } from './connection';
 import { lengthOf } from './encodings';
+import type * as Http2Session from './http2-session';
 import { IdleTimer } from './idle-timer';
 import type { SocketOptions } from './options';
 import { kPaired, receiveDescriptors, tellPaired, type Paired } from './passing';
@@ -142,10 +144,9 @@ export class SocketMethods extends Duplex implements StreamUser {
 
   /** Ports, hosts and whatever `net` refuses. */
   private [kElsewhere](args: readonly unknown[]): this {
-    const expected = expectationOf(normalizeArguments(args).options) ?? this[kExpectation];
-    if (expected !== undefined) {
-      throw cannotGuard('authorize', 'it is for pathnames and abstract names');
-    }
+    const made = this[kExpectation] === undefined ? null : { authorize: this[kExpectation] };
+    const guards = guardsAmong(CLIENT_GUARDS, normalizeArguments(args).options) ?? made;
+    refuseGuards(guards, 'it is for pathnames and abstract names');
     if (this[kConnection] !== null) {
       // If it is nonsense, `net` says so.
       if (normalizeArguments(args).options['port'] === undefined) connectNowhere(args);
@@ -223,6 +224,10 @@ export class SocketMethods extends Duplex implements StreamUser {
   }
 
   override pause(): this {
+    if (this.connecting) {
+      // eslint-disable-next-line @typescript-eslint/no-require-imports
+      (require('./http2-session') as typeof Http2Session).holdSession(this);
+    }
     const connection = this[kConnection];
     if (this[kUserBuffer] !== null && !this.connecting && connection?.reading === true) {
       connection.readStop();

@@ -160,8 +160,11 @@ test('what is in the way beside the path is named and left alone', async (t) => 
   symlinkSync('elsewhere', `${path}3.lock`);
   const locking = await listenError(t, { path: `${path}3`, stale: 'probe' });
   assert.deepEqual([locking.code, locking.cause?.syscall], ['ELOOP', 'open']);
+  assert.match(locking.hint ?? '', /s3\.lock' is in the way: it is a symbolic link of uid \d+/);
   mkdirSync(`${path}4.lock`);
-  assert.equal((await listenError(t, { path: `${path}4`, stale: 'probe' })).code, 'EISDIR');
+  const directory = await listenError(t, { path: `${path}4`, stale: 'probe' });
+  assert.equal(directory.code, 'EISDIR');
+  assert.match(directory.hint ?? '', /s4\.lock' is in the way: it is a directory of uid \d+/);
   assert.deepEqual(readdirSync(dirname(path)).sort(), [
     's',
     's.new',
