@@ -51,9 +51,8 @@ function connectAnywhere(...given: unknown[]): unknown {
   }
   const socket = new Socket(options);
   tellOfMade(socket);
-  if (typeof options['timeout'] === 'number' && options['timeout'] > 0) {
-    socket.setTimeout(options['timeout']);
-  }
+  const { timeout } = options;
+  if (timeout) socket.setTimeout(timeout as number);
   return Reflect.apply(socket.connect as (packed: unknown) => unknown, socket, [
     packArguments(normalized),
   ]);

@@ -27,7 +27,7 @@ export function socketpair(options: SocketOptions = {}): [Socket, Socket] {
   const [first = -1, second = -1] = handles;
   const { allowHalfOpen, highWaterMark, busyPoll } = options;
   const both = new AcceptedOptions(
-    allowHalfOpen === true,
+    Boolean(allowHalfOpen),
     options.readableHighWaterMark ?? highWaterMark,
     options.writableHighWaterMark ?? highWaterMark,
     false,

@@ -104,7 +104,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     }
     this.#options = options;
     this.#gone = accepted?.gone ?? null;
-    this.allowHalfOpen = options.allowHalfOpen === true;
+    this.allowHalfOpen = Boolean(options.allowHalfOpen);
     this.writableHighWaterMark = options.highWaterMark ?? DEFAULT_HIGH_WATER_MARK;
     this.#inbox = new Inbox({
       listened: () => this.listenerCount('message') > 0,

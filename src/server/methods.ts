@@ -148,7 +148,9 @@ export class ServerMethods extends EventEmitter {
     }
     if (callback !== null) this.once('listening', callback);
     addAbortSignal(this[kFace], options['signal']);
-    const backlog = (options['backlog'] as number) || backlogOf(args) || DEFAULT_BACKLOG;
+    // An int, as the kernel takes it: what cannot be one throws, as in `net`.
+    const backlogGiven = (options['backlog'] || backlogOf(args) || DEFAULT_BACKLOG) as string;
+    const backlog = +backlogGiven | 0;
     this[kShared] = byDescriptor;
     const started = startEngine();
     if (started < 0) {
@@ -382,7 +384,8 @@ export function initializeServer(server: ServerMethods, options: ServerOptions):
   server._connections = 0;
   server._unref = false;
   server._usingWorkers = false;
-  server.allowHalfOpen = options.allowHalfOpen ?? false;
+  // As in `net`, whatever is true by itself stays what it is.
+  server.allowHalfOpen = options.allowHalfOpen || false;
   server.pauseOnConnect = Boolean(options.pauseOnConnect);
   server.noDelay = Boolean(options.noDelay);
   server.keepAlive = Boolean(options.keepAlive);
@@ -402,7 +405,10 @@ export function initializeServer(server: ServerMethods, options: ServerOptions):
 
 /** Made once; and again when somebody has changed a property of the server. */
 function acceptedOptionsOf(server: ServerMethods): AcceptedOptions {
-  const { allowHalfOpen, highWaterMark, pauseOnConnect } = server;
+  const { highWaterMark } = server;
+  // Anybody may have set them, to anything.
+  const allowHalfOpen = Boolean(server.allowHalfOpen as unknown);
+  const pauseOnConnect = Boolean(server.pauseOnConnect as unknown);
   const made = server[kAcceptedOptions];
   if (
     made?.allowHalfOpen === allowHalfOpen &&
@@ -436,7 +442,7 @@ export function whenWorkerListens(prepare: WorkerListens): void {
 export function belongsToNet(options: LooseOptions, type: SocketType): boolean {
   const { fd, port, path, exclusive } = options;
   if (options['_handle'] !== undefined || options['handle'] !== undefined) return true;
-  if (cluster.isWorker && exclusive !== true && type === STREAM) return true;
+  if (cluster.isWorker && !exclusive && type === STREAM) return true;
   if (typeof fd === 'number' && fd >= 0) {
     const kind = Number.isInteger(fd) ? engine().describe(fd) : -1;
     return kind !== type && kind !== type + LISTENING;

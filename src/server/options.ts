@@ -9,6 +9,8 @@ import type { GateOptions } from './gate-options';
 export interface ServerOptions extends net.ServerOpts, DescriptorLimits, GateOptions, FileOptions {
   /** Of each accepted socket, for reading and for writing, in bytes. */
   highWaterMark?: number;
+  /** True: a 'connection' listener that rejects destroys that socket with the reason. Anything else is ignored, as `net` ignores all of it. */
+  captureRejections?: boolean;
   /**
    * Ask the kernel who wrote what is received (SO_PASSCRED), which may be another process than the one that connected. Told as the
    * event 'credentials' of accepted sockets, and as `info.credentials` of messages. Reads are shorter and cost more; default false.

@@ -74,7 +74,7 @@ export function refuseOptions(options: LooseOptions, why: string): void {
  */
 export function placeOf(options: LooseOptions, type: SocketType): AskedPlace | null {
   if (given(options, ASK_FOR_A_PLACE).length === 0) return null;
-  if (cluster.isWorker && options['exclusive'] !== true && type === STREAM) {
+  if (cluster.isWorker && !options['exclusive'] && type === STREAM) {
     refuseOptions(
       options,
       'is not followed in a cluster worker, whose listeners are opened by the primary: listen with exclusive: true, or in the primary',

@@ -49,7 +49,11 @@ function construct(this: unknown, first?: unknown, second?: unknown): unknown {
   checkDescriptorLimits(options);
   checkPassing(options);
   const listener = typeof first === 'function' ? first : second;
-  Reflect.apply(EventEmitter as unknown as (options: object) => void, this, [options]);
+  // `net` has no such option, and does not mind what it is.
+  const captureRejections = options.captureRejections === true;
+  Reflect.apply(EventEmitter as unknown as (options: object) => void, this, [
+    { captureRejections },
+  ]);
   if (typeof listener === 'function') this.on('connection', listener as ConnectionListener);
   initializeServer(this, options);
   return undefined;

@@ -108,6 +108,7 @@ const EPROTOTYPE = -91;
 interface StreamOptions extends DuplexOptions {
   readable?: boolean;
   writable?: boolean;
+  captureRejections?: boolean;
 }
 
 type GivenOptions = SocketOptions & StreamOptions;
@@ -182,6 +183,7 @@ function streamOptions(given: GivenOptions): StreamOptions {
     defaultEncoding: given.defaultEncoding,
     encoding: given.encoding,
     signal: given.signal,
+    captureRejections: given.captureRejections,
   };
   for (const name of METHODS) {
     if (typeof given[name] === 'function') return { ...given, ...options };
@@ -274,7 +276,7 @@ function openDescriptor(socket: SocketMethods, fd: number, options: GivenOptions
   const { pauseOnCreate, manualStart } = options as Readonly<Record<string, unknown>>;
   const connection = new Connection(handle);
   if (options.readable === false || manualStart) socket[kAttach](connection);
-  else start(socket, connection, pauseOnCreate === true);
+  else start(socket, connection, Boolean(pauseOnCreate));
 }
 
 /** A socket made of a connection is connected, and reads, from the start. */

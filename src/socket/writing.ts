@@ -34,6 +34,9 @@ export function writeShort(
   }
   let written: boolean;
   if (chunk instanceof Uint8Array) {
+    // Bytes have no use for one, and some Nodes complain of what is none all the same.
+    if (encoding && (encoding as string) !== 'buffer' && !STRING_ENCODINGS.has(encoding))
+      return false;
     written = connection.writeShort(chunk, 'latin1');
   } else if (typeof chunk === 'string' && chunk !== '') {
     const known = encoding ?? socket._writableState.defaultEncoding;
