@@ -97,3 +97,14 @@ export function destroyOnAbort(socket: Abortable, signal: unknown): void {
   signal.addEventListener('abort', abort, { once: true });
   socket.once('close', () => signal.removeEventListener('abort', abort));
 }
+
+/** Fulfilled when it is connected, or never will be. */
+export function whenConnected(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const settled = (): void => {
+      socket.off('connect', settled).off('close', settled);
+      resolve();
+    };
+    socket.once('connect', settled).once('close', settled);
+  });
+}

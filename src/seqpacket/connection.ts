@@ -91,7 +91,21 @@ export class MessageConnection extends EngineConnection<MessageUser> {
       if (load === null) this.sendBytes(message, waiting);
       else this.sendWithLoad(message, load, waiting);
     }
+    for (const waiting of withheld.flushing.splice(0)) this.awaitFlush(waiting);
     this.attendNow();
+  }
+
+  /** `callback` runs once the kernel has everything that was sent so far, or with an error if it never will. */
+  whenFlushed(callback: SendCallback): void {
+    const waiting = { callback, context: new AsyncResource('AFUNIXSEND') };
+    if (this.withheld === null) this.awaitFlush(waiting);
+    else this.withheld.flushing.push(waiting);
+  }
+
+  private awaitFlush(waiting: Waiting): void {
+    flush();
+    if (this.blocked || this.writeOutcome !== 0) this.waiting.push(waiting);
+    else process.nextTick(tell, waiting.callback, waiting.context, null);
   }
 
   /** Bytes that the kernel has not taken, as far as we know. */

@@ -14,6 +14,8 @@ export interface OutboxUser {
   readonly destroyed: boolean;
   readonly readableEnded: boolean;
   readonly writableEnded: boolean;
+  readonly writableFinished: boolean;
+  readonly errored: Error | null;
   readonly writableHighWaterMark: number;
   destroy(error: Error): unknown;
 }
@@ -125,6 +127,23 @@ export class Outbox {
     if (callback !== undefined) process.nextTick(callback, error);
     if (fatal) user.destroy(error);
     return null;
+  }
+
+  /** `callback` runs once nothing waits for the kernel. */
+  whenFlushed(callback: SendCallback): void {
+    const { connection, failure, user } = this;
+    if (user.writableFinished) {
+      process.nextTick(callback, null);
+    } else if (connection === null || failure !== null) {
+      const closed = codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed');
+      process.nextTick(callback, failure ?? user.errored ?? closed);
+    } else {
+      connection.whenFlushed((error) => {
+        const waits = error === null && this.connection === connection && connection.queued > 0;
+        if (waits) this.whenFlushed(callback);
+        else callback(error);
+      });
+    }
   }
 
   /** Nothing more can be sent, and what waits is told so. */

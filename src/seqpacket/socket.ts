@@ -1,5 +1,6 @@
 /** Socket: one connection that keeps the boundaries of messages (SOCK_SEQPACKET). */
 import { EventEmitter } from 'node:events';
+import { promisify } from 'node:util';
 import type { Duplex } from 'node:stream';
 import type { ReadableStream, WritableStream } from 'node:stream/web';
 import type { Descriptor } from '../descriptor';
@@ -17,7 +18,7 @@ import { AncillaryReceiver } from './ancillary';
 import type { MessageBatch } from './batch';
 import { kKeepsMessages } from './brand';
 import type { SocketEvents } from './events';
-import { adopt, destroyOnAbort, openConnection, type ConnectArguments } from './connecting';
+import { adopt, destroyOnAbort, openConnection, whenConnected, type ConnectArguments } from './connecting';
 import {
   MessageConnection,
   onDrained,
@@ -34,6 +35,7 @@ import { checkMessageOptions, type SocketConnectOptions, type SocketOptions } fr
 import { Outbox } from './outbox';
 import type { Message } from './outgoing';
 import { RingSink } from './ring';
+import { tellWhenListened } from './listening';
 import { messageDuplex, messageWebStreams } from './streams';
 
 const DEFAULT_HIGH_WATER_MARK = 64 * 1024;
@@ -332,6 +334,15 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     return this.#outbox.sendBatch(messages, callback);
   }
 
+  /**
+   * Fulfilled once the kernel has everything that was sent: at once if it has. Rejected with the socket's error, or ERR_SOCKET_CLOSED, if there
+   * is no connection or it is gone before.
+   */
+  async flushed(): Promise<void> {
+    if (this.connecting) await whenConnected(this);
+    await promisify(this.#outbox.whenFlushed.bind(this.#outbox))();
+  }
+
   [onDrained](): void {
     this.#idle?.refresh();
     this.emit('drain');
@@ -570,20 +581,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
   }
 }
 
-// Here and not as overrides, so that the types are those of whatever EventEmitter the user's Node has.
-for (const name of ['on', 'addListener', 'prependListener'] as const) {
-  const inherited = EventEmitter.prototype[name] as (...args: unknown[]) => unknown;
-  Object.defineProperty(Socket.prototype, name, {
-    value(this: Socket, event: unknown, listener: unknown): Socket {
-      Reflect.apply(inherited, this, [event, listener]);
-      if (event === 'message') this[kListen]();
-      return this;
-    },
-    writable: true,
-    configurable: true,
-  });
-}
-
+tellWhenListened(Socket.prototype, 'message', (socket: Socket) => socket[kListen]());
 Object.defineProperty(Socket.prototype, kKeepsMessages, { value: true });
 
 function lookAgain(socket: Socket): void {

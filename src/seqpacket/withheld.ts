@@ -20,6 +20,8 @@ export interface WithheldMessage {
 
 export class Withheld {
   bytes = 0;
+  /** Who waits until all of it was sent. */
+  readonly flushing: Waiting[] = [];
   private messages: WithheldMessage[] = [];
 
   get count(): number {
@@ -43,6 +45,7 @@ export class Withheld {
   drop(): Waiting[] {
     const dropped = this.take();
     for (const { load } of dropped) if (load !== null) closeAll(load);
-    return dropped.flatMap(({ waiting }) => (waiting === null ? [] : [waiting]));
+    const waiting = dropped.flatMap((one) => (one.waiting === null ? [] : [one.waiting]));
+    return [...waiting, ...this.flushing.splice(0)];
   }
 }

@@ -61,6 +61,8 @@ export class Connection extends EngineConnection<StreamUser> {
   private writers: Writers | null = null;
   private quota: DescriptorQuota | null = null;
   private heldBack: HeldBackQueue | null = null;
+  /** Who wants to know that a write has gone on. */
+  private watchers: (() => void)[] = [];
   /** What has to wait until the kernel has taken what is pending; called with an error when it never will. */
   private afterBlocked: WriteCallback | null = null;
 
@@ -364,7 +366,13 @@ export class Connection extends EngineConnection<StreamUser> {
     return (this.quota ??= new DescriptorQuota(limits, () => this.goOn()));
   }
 
+  /** `callback` runs once the kernel has taken what is pending, or never will. */
+  whenWritten(callback: () => void): void {
+    this.watchers.push(callback);
+  }
+
   override onWritten(status: number): void {
+    for (const watcher of this.watchers.splice(0)) process.nextTick(watcher);
     payloads[this.handle] = undefined;
     const callback = this.writeCallback;
     const next = this.afterBlocked;

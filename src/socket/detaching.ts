@@ -42,7 +42,7 @@ function release(socket: SocketMethods): Released {
     throw codedError(
       Error,
       'ERR_AFUNIX_PENDING_WRITES',
-      `${socket.writableLength} bytes have not been taken by the kernel, or the socket was ended: detach() before end(), in a write's callback or on 'drain'`,
+      `${socket.writableLength} bytes have not been taken by the kernel, or the socket was ended: detach() before end(), and behind \`await socket.flushed()\``,
     );
   }
   connection.readStop();

@@ -16,6 +16,7 @@ import { takenByConstructor } from '../server/taken';
 import { openAsNet } from '../net-twin';
 import { Connection } from './connection';
 import { detach, toNetSocket, type Detached } from './detaching';
+import { flushed } from './flushing';
 import {
   kAttach,
   kBytesRead,
@@ -63,6 +64,11 @@ export interface Socket {
     bytes: string | Uint8Array,
     callback?: SendDescriptorsCallback,
   ): boolean;
+  /**
+   * Fulfilled once the kernel has everything that was written: at once if it has. Rejected with the socket's error, or ERR_SOCKET_CLOSED, if
+   * there is no connection or it is gone before.
+   */
+  flushed(): Promise<void>;
   /**
    * Gives up the connection's descriptor, and what was received and not read. The socket is destroyed; the peer notices nothing.
    * Errors: ERR_SOCKET_CLOSED without a connection, ERR_AFUNIX_PENDING_WRITES.
@@ -314,7 +320,7 @@ Object.defineProperty(SocketMethods.prototype, 'peerCredentials', {
   get: peerCredentialsOf,
   configurable: true,
 });
-for (const [name, value] of Object.entries({ sendDescriptors, detach, toNetSocket })) {
+for (const [name, value] of Object.entries({ sendDescriptors, flushed, detach, toNetSocket })) {
   const property = { value, writable: true, configurable: true };
   Object.defineProperty(SocketMethods.prototype, name, property);
 }
