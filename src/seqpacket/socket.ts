@@ -18,7 +18,13 @@ import { AncillaryReceiver } from './ancillary';
 import type { MessageBatch } from './batch';
 import { kKeepsMessages } from './brand';
 import type { SocketEvents } from './events';
-import { adopt, destroyOnAbort, openConnection, whenConnected, type ConnectArguments } from './connecting';
+import {
+  adopt,
+  destroyOnAbort,
+  openConnection,
+  whenConnected,
+  type ConnectArguments,
+} from './connecting';
 import {
   MessageConnection,
   onDrained,
