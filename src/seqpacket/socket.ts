@@ -305,7 +305,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     }
     this.readableEnded = true;
     if (!this.allowHalfOpen && !this.writableEnded) this.end();
-    if (this.writableFinished) process.nextTick(destroySocket, this);
+    if (this.writableFinished) process.nextTick(() => this.destroy());
     this.emit('end');
   }
 
@@ -389,7 +389,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
       // A peer that is gone already makes it fail; this direction is over all the same.
       if (this.#outbox.failure !== null) return;
       this.writableFinished = true;
-      if (this.readableEnded) process.nextTick(destroySocket, this);
+      if (this.readableEnded) process.nextTick(() => this.destroy());
       this.#finishing.finished();
       this.emit('finish');
     });
@@ -415,7 +415,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     };
     // Whoever iterates is told by the iterator.
     if (failed && !(iterated && this.listenerCount('error') === 0)) {
-      process.nextTick(emitError, this, error);
+      process.nextTick(() => this.emit('error', error));
     }
     const connection = this.#connection;
     if (connection === null) {
@@ -592,12 +592,4 @@ Object.defineProperty(Socket.prototype, kKeepsMessages, { value: true });
 
 function lookAgain(socket: Socket): void {
   socket[kLookAgain]();
-}
-
-function destroySocket(socket: Socket): void {
-  socket.destroy();
-}
-
-function emitError(socket: Socket, error: Error): void {
-  socket.emit('error', error);
 }
