@@ -104,15 +104,10 @@ function install(registered: Registration | null): void {
   }
 }
 
-/** `net.connect` packs its arguments into an array. */
-function unpacked(args: readonly unknown[]): readonly unknown[] {
-  return Array.isArray(args[0]) ? unpackArguments(args) : args;
-}
-
 /** The path that `connect` or `listen` is called with, in whichever form. */
 function pathAmong(args: readonly unknown[]): string | undefined {
-  let [first] = args;
-  if (Array.isArray(first)) first = (first as unknown[])[0];
+  // `net.connect` packs its arguments into an array; any other array is an object like others.
+  const [first] = unpackArguments(args);
   const path =
     typeof first === 'object' && first !== null ? (first as { path?: unknown }).path : first;
   return isPipeName(path) && path !== '' ? path : undefined;
@@ -124,8 +119,7 @@ function guardsGiven(
   names: readonly string[],
   args: readonly unknown[],
 ): Guards | null {
-  let [first] = args;
-  if (Array.isArray(first)) first = (first as unknown[])[0];
+  const [first] = unpackArguments(args);
   const given = guardsAmong(names, first);
   const made = guardsOf(object);
   return given === null || made === null ? (given ?? made) : { ...made, ...given };
@@ -136,7 +130,7 @@ function withGuards(args: readonly unknown[], guards: Guards | null): readonly u
   if (guards === null) return args;
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   const { taken } = require('../server/taken') as typeof Taken;
-  const { options, callback } = normalizeArguments(unpacked(args));
+  const { options, callback } = normalizeArguments(unpackArguments(args));
   const rest = args.slice(1).filter((argument) => typeof argument !== 'function');
   return [{ ...taken(options), ...guards }, ...rest, ...(callback === null ? [] : [callback])];
 }

@@ -202,7 +202,6 @@ for (const [name, make] of Object.entries<(path: string) => unknown>({
   'a String object': (path): unknown => Object(path),
   'an object with toString()': (path) => ({ toString: () => path }),
   'an array of one path': (path) => [path],
-  'a URL': (path) => new URL(`file://${path}`),
   'a path with a slash behind': (path) => `${path}/`,
   'a path with dots': (path) => path.replace(/\/(?=[^/]*$)/, '/./../x/../'),
 })) {
