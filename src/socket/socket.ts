@@ -12,7 +12,7 @@ import type { PeerCredentials } from '../credentials/peer';
 import { engine } from '../engine/engine';
 import { descriptorOf, type Descriptor } from '../descriptor';
 import { errnoException } from '../errors';
-import { takenByConstructor } from '../server/taken';
+import type * as Taken from '../server/taken';
 import { openAsNet } from '../net-twin';
 import { Connection } from './connection';
 import { detach, toNetSocket, type Detached } from './detaching';
@@ -161,7 +161,8 @@ function construct(
 function ownOf(options: SocketOptions): SocketOptions {
   const prototype: unknown = Object.getPrototypeOf(options);
   if (prototype === Object.prototype || prototype === null) return options;
-  return takenByConstructor(options);
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  return (require('../server/taken') as typeof Taken).takenByConstructor(options);
 }
 
 /** The socket of a connection that a server has accepted, or that socketpair() has made. */
