@@ -77,6 +77,12 @@ export function listenException(status: number, address: string | undefined): Sy
 }
 
 /** An error with one of Node's `ERR_*` codes (or ours, `ERR_AFUNIX_*`). */
+/** What is rejected, or destroyed, because `signal` was aborted. */
+export function abortError(signal: AbortSignal): Error {
+  const error = new Error('The operation was aborted', { cause: signal.reason });
+  return Object.assign(error, { name: 'AbortError', code: 'ABORT_ERR' });
+}
+
 export function codedError(
   Base: ErrorConstructor | TypeErrorConstructor | RangeErrorConstructor,
   code: string,

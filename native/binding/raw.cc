@@ -379,6 +379,11 @@ int64_t GetOption(const Arguments& arguments) {
       posix::GetOption(arguments.Int(0), arguments.Int(1), arguments.Int(2), arguments.Memory(3)));
 }
 
+// rawOptionSize(fd, level, name): how many bytes there are of one that had no room for them.
+int64_t OptionSize(const Arguments& arguments) {
+  return CountOr(posix::OptionSize(arguments.Int(0), arguments.Int(1), arguments.Int(2)));
+}
+
 // rawSetOption(fd, level, name, value)
 int64_t SetOption(const Arguments& arguments) {
   return CodeOf(
@@ -389,6 +394,11 @@ int64_t SetOption(const Arguments& arguments) {
 int64_t Queued(const Arguments& arguments) {
   const int fd = arguments.Int(0);
   return CountOr(arguments.Bool(1) ? posix::UnreadByPeer(fd) : posix::Unread(fd));
+}
+
+// rawPollNow(fd, events): what is there of them, without waiting.
+int64_t PollNow(const Arguments& arguments) {
+  return CountOr(posix::PollNow(arguments.Int(0), static_cast<short>(arguments.Int(1, 0))));
 }
 
 // rawPollStart(table, dispatch)
@@ -451,8 +461,10 @@ bool ExportRaw(napi_env env, napi_value exports) {
          Export(env, exports, "rawSendBatch", Plain<SendBatch>) &&
          Export(env, exports, "rawReceiveBatch", Plain<ReceiveBatch>) &&
          Export(env, exports, "rawGetOption", Plain<GetOption>) &&
+         Export(env, exports, "rawOptionSize", Plain<OptionSize>) &&
          Export(env, exports, "rawSetOption", Plain<SetOption>) &&
          Export(env, exports, "rawQueued", Plain<Queued>) &&
+         Export(env, exports, "rawPollNow", Plain<PollNow>) &&
          Export(env, exports, "rawPollStart", WithState<PollStart>, state) &&
          Export(env, exports, "rawPollArm", WithState<PollArm>, state) &&
          Export(env, exports, "rawPollDisarm", WithState<PollDisarm>, state) &&

@@ -99,6 +99,18 @@ Result<size_t> GetOption(int fd, int level, int name, std::span<std::byte> value
   return static_cast<size_t>(length);
 }
 
+Result<size_t> OptionSize(int fd, int level, int name) {
+  socklen_t length = 0;
+  if (::getsockopt(fd, level, name, nullptr, &length) != 0 && errno != ERANGE) return LastError();
+  return static_cast<size_t>(length);
+}
+
+Result<size_t> PollNow(int fd, short events) {
+  pollfd polled{.fd = fd, .events = events, .revents = 0};
+  if (::poll(&polled, 1, 0) < 0) return LastError();
+  return static_cast<size_t>(polled.revents);
+}
+
 Status SetOption(int fd, int level, int name, std::span<const std::byte> value) {
   const auto length = static_cast<socklen_t>(value.size());
   if (::setsockopt(fd, level, name, value.data(), length) != 0) return LastError();

@@ -41,7 +41,13 @@ enum class SocketType : int { kStream = SOCK_STREAM, kSeqpacket = SOCK_SEQPACKET
 
 // Options that are not an int. How many bytes the kernel filled in.
 [[nodiscard]] Result<size_t> GetOption(int fd, int level, int name, std::span<std::byte> value);
+// How many bytes there are of one that is longer than there was room for (ERANGE).
+[[nodiscard]] Result<size_t> OptionSize(int fd, int level, int name);
 [[nodiscard]] Status SetOption(int fd, int level, int name, std::span<const std::byte> value);
+
+// Those of `events` that poll(2) tells without waiting, and POLLERR, POLLHUP and POLLNVAL; 0 for
+// none.
+[[nodiscard]] Result<size_t> PollNow(int fd, short events);
 
 // Makes an inherited descriptor what ours are: non-blocking and close-on-exec.
 [[nodiscard]] Status MakeNonBlockingCloseOnExec(int fd);

@@ -1,6 +1,8 @@
 /** What a system call said: Node's error for it, with what only raw sockets meet. */
 import { addHint, errnoException, type SystemError } from '../errors';
 
+const ERANGE = -34;
+
 const HINTS: Readonly<Record<string, string>> = {
   ETOOMANYREFS:
     'this user has more descriptors in flight than one process may have open: wait until receivers took some, or raise `ulimit -n`',
@@ -32,6 +34,14 @@ export function messageTooLong(
   const error = Object.assign(failure(status, syscall), { size, limit });
   error.message += `: a message of ${size} bytes, and the limit is ${limit}`;
   addHint(error, `the limit is SO_SNDBUF less ${MESSAGE_OVERHEAD}, and can be raised`);
+  return error;
+}
+
+/** ERANGE of getsockopt(2), with both numbers that it is about. */
+export function optionTooLong(size: number, limit: number): MessageSizeError {
+  const error = Object.assign(failure(ERANGE, 'getsockopt'), { size, limit });
+  error.message += `: the value has ${size} bytes, and there is room for ${limit}`;
+  addHint(error, `give \`into\` ${size} bytes`);
   return error;
 }
 

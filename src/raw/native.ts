@@ -84,10 +84,14 @@ export interface RawBinding {
   ): number;
 
   rawGetOption(fd: number, level: number, name: number, into: View): number;
+  /** Bytes of an option that is longer than there was room for (ERANGE). */
+  rawOptionSize(fd: number, level: number, option: number): number;
   rawSetOption(fd: number, level: number, name: number, value: View): number;
   /** SIOCINQ, or SIOCOUTQ if `outgoing`. */
   rawQueued(fd: number, outgoing: boolean): number;
 
+  /** Those of `events` that happen now, with POLLERR, POLLHUP and POLLNVAL; 0 for none. */
+  rawPollNow(fd: number, events: number): number;
   /** Starts this thread's set; `table` gets rows of a tag and events. */
   rawPollStart(table: Int32Array, dispatch: (rows: number) => void): number;
   /** Tells of `events` once. `known`: this descriptor was armed before. */

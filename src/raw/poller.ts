@@ -1,5 +1,5 @@
 /** Readiness of raw sockets on this thread's event loop: who waits for what, and who holds the process. */
-import { errnoException } from '../errors';
+import { abortError, errnoException } from '../errors';
 import { constants } from './constants';
 import { requireAddon } from '../checks';
 
@@ -37,7 +37,43 @@ function hold(more: number): void {
 interface Waiter {
   readonly events: number;
   readonly resolve: (events: number) => void;
-  readonly reject: (error: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly patience: Patience;
+}
+
+export interface PollOptions {
+  /** Rejects with ABORT_ERR when it is aborted. */
+  signal?: AbortSignal;
+  /** Milliseconds, 0 to 2,147,483,647; then it resolves with 0, as poll(2) does. 0: what is there now. Default: for ever. */
+  timeout?: number;
+}
+
+/** How long somebody waits at most. */
+class Patience {
+  readonly #signal: AbortSignal | undefined;
+  readonly #over: () => void;
+  readonly #timer: NodeJS.Timeout | null;
+
+  constructor(signal: AbortSignal | undefined, timeout: number | undefined, over: () => void) {
+    this.#over = (): void => {
+      this.end();
+      over();
+    };
+    this.#signal = signal;
+    this.#timer = timeout === undefined ? null : setTimeout(this.#over, timeout);
+    signal?.addEventListener('abort', this.#over, { once: true });
+  }
+
+  /** Whether it holds the process. */
+  hold(holds: boolean): void {
+    if (holds) this.#timer?.ref();
+    else this.#timer?.unref();
+  }
+
+  end(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#signal?.removeEventListener('abort', this.#over);
+  }
 }
 
 /** A descriptor, or somebody else's number for as long as it is open. */
@@ -57,13 +93,48 @@ export class Readiness {
     this.#descriptor = descriptor;
   }
 
-  wait(events: number): Promise<number> {
+  wait(events: number, { signal, timeout }: PollOptions = {}): Promise<number> {
+    if (signal?.aborted === true) return Promise.reject(abortError(signal));
+    if (timeout === 0) return Promise.resolve(this.#now(events));
     return new Promise((resolve, reject) => {
       // Throws before anything is counted.
       this.#arm(events);
-      this.#waiters.push({ events, resolve, reject });
+      const patience = new Patience(signal, timeout, () => {
+        this.#leave(waiter);
+        if (signal?.aborted === true) reject(abortError(signal));
+        else resolve(this.#now(events));
+      });
+      const waiter: Waiter = {
+        events,
+        patience,
+        resolve: (happened) => {
+          patience.end();
+          resolve(happened);
+        },
+        reject: (error) => {
+          patience.end();
+          reject(error);
+        },
+      };
+      this.#waiters.push(waiter);
+      patience.hold(this.#referenced);
       if (this.#referenced) hold(1);
     });
+  }
+
+  /** What poll(2) says without waiting. */
+  #now(events: number): number {
+    const happened = requireAddon('poll()').rawPollNow(this.#descriptor.fd, events);
+    if (happened < 0) throw errnoException(happened, 'poll');
+    return happened;
+  }
+
+  /** It waits no more. */
+  #leave(waiter: Waiter): void {
+    this.#waiters = this.#waiters.filter((other) => other !== waiter);
+    this.#release(1);
+    // What the kernel says yet is nobody's concern.
+    if (this.#waiters.length === 0) armed.delete(this.#tag);
   }
 
   /** What the kernel said; this descriptor is disarmed now. */
@@ -84,13 +155,14 @@ export class Readiness {
     } catch (error) {
       this.#waiters = [];
       this.#release(still.length);
-      for (const { reject } of still) reject(error);
+      for (const { reject } of still) reject(error as Error);
     }
   }
 
   setReferenced(referenced: boolean): void {
     if (this.#referenced === referenced) return;
     this.#referenced = referenced;
+    for (const { patience } of this.#waiters) patience.hold(referenced);
     if (this.#waiters.length > 0) hold(referenced ? this.#waiters.length : -this.#waiters.length);
   }
 

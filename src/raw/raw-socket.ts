@@ -12,9 +12,9 @@ import {
 } from './address';
 import { badRow, rowsOf } from './batch';
 import { checkDescriptor, checkFlags, checkInteger, LARGEST_INT, requireAddon } from '../checks';
-import { outOfRange, wrongValue } from '../checks';
+import { outOfRange, wrongType, wrongValue } from '../checks';
 import { constants, type SocketOptionName } from './constants';
-import { failure, MESSAGE_OVERHEAD, messageTooLong } from './failure';
+import { failure, MESSAGE_OVERHEAD, messageTooLong, optionTooLong } from './failure';
 import { checkPart, type Memory, viewOf } from './memory';
 import {
   encodeCredentials,
@@ -28,7 +28,7 @@ import {
   viewsOf,
 } from './message';
 import { MAXIMUM_PARTS, OUTCOME, type View } from './native';
-import { Readiness } from './poller';
+import { Readiness, type PollOptions } from './poller';
 import { optionCall } from './socket-option';
 
 export type RawSocketType = 'stream' | 'seqpacket';
@@ -311,6 +311,9 @@ export class RawSocket {
     integer[0] = 0;
     const view = rest === undefined ? integer : viewOf('into', rest as Memory);
     const length = this.#addon.rawGetOption(this.fd, level, option, view);
+    if (length === ERANGE) {
+      throw optionTooLong(this.#addon.rawOptionSize(this.fd, level, option), view.byteLength);
+    }
     if (length < 0) throw failure(length, 'getsockopt');
     return rest === undefined ? integer[0] : length;
   }
@@ -347,15 +350,21 @@ export class RawSocket {
 
   /**
    * Waits on the event loop until one of `events` (POLLIN, POLLOUT, POLLPRI, POLLRDHUP), POLLERR or POLLHUP happens, and resolves
-   * with those that did. POLLNVAL: the socket was closed or detached meanwhile.
+   * with those that did. POLLNVAL: the socket was closed or detached meanwhile. 0: `timeout` milliseconds went by. Errors: ABORT_ERR when
+   * `signal` is aborted.
    */
-  async poll(events: number): Promise<number> {
+  async poll(events: number, options: PollOptions = {}): Promise<number> {
     checkInteger('events', events, 0, LARGEST_INT);
     if ((events & ~POLLABLE) !== 0) {
       throw outOfRange('events', 'of POLLIN, POLLPRI, POLLOUT and POLLRDHUP', events);
     }
+    const { signal, timeout } = options;
+    if (timeout !== undefined) checkInteger('options.timeout', timeout, 0, LARGEST_INT);
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw wrongType('options.signal', 'an instance of AbortSignal', signal);
+    }
     if (this.closed) return constants.POLLNVAL;
-    return this.#readiness.wait(events);
+    return this.#readiness.wait(events, options);
   }
 
   /** Waits of this socket hold the process (the default). */

@@ -8,7 +8,7 @@ import { expectationOf, type Expectation } from '../credentials/expectation';
 import { debug, debugging, shown } from '../debug';
 import { messageClientChannel } from '../diagnostics';
 import { engine } from '../engine/engine';
-import { codedError, errnoException } from '../errors';
+import { abortError, codedError, errnoException } from '../errors';
 import { startMessages } from './memory';
 import type { SocketConnectOptions } from './options';
 import type { Socket } from './socket';
@@ -87,8 +87,7 @@ export function destroyOnAbort(socket: Abortable, signal: unknown): void {
     );
   }
   const abort = (): void => {
-    const error = new Error('The operation was aborted', { cause: signal.reason });
-    socket.destroy(Object.assign(error, { name: 'AbortError', code: 'ABORT_ERR' }));
+    socket.destroy(abortError(signal));
   };
   if (signal.aborted) {
     abort();

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { constants, Descriptor } from 'afunix/raw';
+import { saidWithGarbageCollector } from '../helpers/passed-descriptors';
 import { fails, isCloseOnExec, pair, triple, types } from './support';
 
 test('the constants are what Python has for them', () => {
@@ -65,6 +66,24 @@ test('a pidfd of the peer is a descriptor that somebody has to own', (t) => {
   const descriptor = new Descriptor(left.getsockopt('SO_PEERPIDFD'));
   assert.equal(isCloseOnExec(descriptor.fd), true);
   descriptor.close();
+});
+
+test('a list that is longer than its memory says how long it is', async () => {
+  const said = await saidWithGarbageCollector(`
+    // As root there are some whoever runs this; otherwise those that there are.
+    if (process.getuid() === 0) process.setgroups([1, 2, 3]);
+    const { RawSocket, constants } = require(${JSON.stringify(require.resolve('afunix/raw'))});
+    const [left] = RawSocket.socketpair('stream');
+    const option = [constants.SOL_SOCKET, constants.SO_PEERGROUPS];
+    const needed = left.getsockopt(...option, new Uint8Array(4 * 65536));
+    if (needed === 0) throw new Error('ERANGE needs a group');
+    try {
+      left.getsockopt(...option, new Uint8Array(needed - 1));
+    } catch ({ code, size, limit, message, hint }) {
+      console.log(code, size === needed, limit === needed - 1, message.includes(needed + ' bytes'), hint.includes(needed));
+    }
+  `);
+  assert.equal(said, 'ERANGE true true true true');
 });
 
 test('what the kernel refuses is told', (t) => {

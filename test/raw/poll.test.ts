@@ -6,6 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { constants, RawSocket } from 'afunix/raw';
 import { collectGarbage } from '../helpers/collect-garbage';
 import { leavesNothingOpen } from '../helpers/descriptors';
+import { saidWithGarbageCollector } from '../helpers/passed-descriptors';
 import { runLone } from '../helpers/lone-process';
 import { bytes, fails, pair, receiveText, triple, types } from './support';
 
@@ -216,4 +217,69 @@ test('what is thrown after a wait is told to the process', async (t) => {
     void right.poll(constants.POLLOUT).then(() => say('and the other is told'));
   });
   assert.deepEqual([...lines].sort(), ['Error: thrown', 'and the other is told']);
+});
+
+for (const type of types) {
+  test(`${type}: with a time-out it is 0 when nothing happened, and the others go on waiting`, async (t) => {
+    const [left, right] = pair(t, type);
+    const others = [left.poll(POLLIN), left.poll(POLLIN, { timeout: 2 ** 31 - 1 })];
+    assert.equal(await left.poll(POLLIN, { timeout: 1 }), 0);
+    assert.equal(await left.poll(POLLIN, { timeout: 0 }), 0);
+    assert.equal(await left.poll(POLLIN | POLLOUT, { timeout: 0 }), POLLOUT);
+    right.send(bytes('now'));
+    assert.deepEqual(await Promise.all(others), [POLLIN, POLLIN]);
+    assert.equal(await left.poll(POLLIN, { timeout: 0 }), POLLIN);
+    assert.equal(await left.poll(POLLIN, { timeout: 1000 }), POLLIN);
+    right.close();
+    assert.equal((await left.poll(0, { timeout: 0 })) & POLLHUP, POLLHUP);
+    left.close();
+    assert.equal(await left.poll(POLLIN, { timeout: 0 }), POLLNVAL);
+  });
+
+  test(`${type}: an aborted signal rejects who waits with it, at once if it was before, and nobody else`, async (t) => {
+    const [left, right] = pair(t, type);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const reason = new Error('enough');
+    const aborted = { name: 'AbortError', code: 'ABORT_ERR', cause: reason };
+    const other = left.poll(POLLIN);
+    const waiting = [
+      left.poll(POLLIN, { signal }),
+      left.poll(POLLIN, { signal, timeout: 100_000 }),
+    ].map((each) => assert.rejects(each, aborted));
+    controller.abort(reason);
+    await Promise.all(waiting);
+    right.send(bytes('now'));
+    await assert.rejects(left.poll(POLLIN, { signal }), aborted);
+    await assert.rejects(left.poll(POLLIN, { signal, timeout: 0 }), aborted);
+    assert.equal(await other, POLLIN);
+  });
+}
+
+test('a signal and a time-out that are none are refused', async (t) => {
+  const [left] = pair(t, 'stream');
+  for (const timeout of [-1, 0.5, NaN, 2 ** 31]) {
+    await assert.rejects(left.poll(POLLIN, { timeout }), { code: 'ERR_OUT_OF_RANGE' });
+  }
+  for (const given of [{ timeout: '1' }, { signal: {} }, { signal: null }]) {
+    const options = given as unknown as { timeout: number };
+    await assert.rejects(left.poll(POLLIN, options), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+});
+
+test('who waited with a time-out or a signal leaves nothing that holds the process, or listens', async () => {
+  const said = await saidWithGarbageCollector(`
+    const { RawSocket, constants } = require(${JSON.stringify(require.resolve('afunix/raw'))});
+    const events = require('node:events');
+    const [left, right] = RawSocket.socketpair('stream');
+    const { signal } = new AbortController();
+    (async () => {
+      for (let i = 0; i < 20; i += 1) await left.poll(constants.POLLIN, { signal, timeout: 1 });
+      const happened = await left.poll(constants.POLLOUT, { signal, timeout: 1_000_000 });
+      console.log(happened === constants.POLLOUT, events.getEventListeners(signal, 'abort').length);
+      left.unref();
+      left.poll(constants.POLLIN, { timeout: 1_000_000 });
+    })();
+  `);
+  assert.equal(said, 'true 0');
 });
