@@ -1,6 +1,7 @@
 /** What a descriptor can become: each cast gives it to somebody who knows what it is for, and owns it from then on. */
 import fs from 'node:fs';
 import nodeNet from 'node:net';
+import { listenerOptions } from './bound-name';
 import { requireAddon } from './checks';
 import { refuseExpectation } from './credentials/expectation';
 import { Descriptor } from './descriptor';
@@ -78,7 +79,7 @@ const casts = {
   ): net.Server {
     expectKind(this, LISTENING_STREAM, 'toServer');
     const server = net.createServer(options, listener);
-    return this.handOver((fd) => server.listen({ fd, exclusive: true }));
+    return this.handOver((fd) => server.listen(listenerOptions(fd)));
   },
   toNetSocket(
     this: Descriptor,

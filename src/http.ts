@@ -122,6 +122,7 @@ export class Agent extends http.Agent {
   override createConnection(options: http.ClientRequestArgs, _callback?: OnCreate): Duplex {
     // The agent has put the request's `socketPath` into `path`.
     const guards = bothOf(this.guards, options as ExpectationOptions);
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- a Socket is one, by way of an intersection
     return connect({ ...options, ...this.own, ...guards } as SocketConnectOptions & SocketOptions);
   }
 }
@@ -169,6 +170,7 @@ export function connector(where: string | (SocketConnectOptions & SocketOptions)
     socket.once('error', failed);
     socket.once('connect', () => {
       socket.off('error', failed);
+      // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- a Socket is one, by way of an intersection
       callback(null, socket);
     });
   };

@@ -3,6 +3,7 @@
  * LISTEN_FDNAMES what they are called.
  */
 import { SEQPACKET, STREAM } from '../binding';
+import { boundName } from '../bound-name';
 import { requireAddon } from '../checks';
 import { codedError, errnoException } from '../errors';
 
@@ -41,7 +42,6 @@ const MOST = 1024 * 1024;
 const DGRAM = 2;
 /** What `describe` adds. */
 const LISTENING = 0x100;
-const LONGEST_NAME = 108;
 const VARIABLES = ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'LISTEN_PIDFDID'] as const;
 const TYPES: Readonly<Record<number, DescriptorType>> = {
   [STREAM]: 'stream',
@@ -77,12 +77,6 @@ function namesOf(count: number): string[] {
   throw wrong('LISTEN_FDNAMES', `has ${names.length} names for ${count} descriptors`);
 }
 
-function addressOf(fd: number): string | null {
-  const name = Buffer.alloc(LONGEST_NAME);
-  const length = requireAddon('activation').rawName(fd, false, name);
-  return length > 0 ? name.toString('utf8', 0, length) : null;
-}
-
 function inspectDescriptor(fd: number, name: string): InheritedDescriptor {
   const addon = requireAddon('activation');
   // Before anything else: a child that is spawned meanwhile must not get it.
@@ -96,7 +90,7 @@ function inspectDescriptor(fd: number, name: string): InheritedDescriptor {
     name,
     type: TYPES[kind & ~LISTENING] ?? 'other',
     listening: (kind & LISTENING) !== 0,
-    address: addressOf(fd),
+    address: boundName(fd),
   };
 }
 

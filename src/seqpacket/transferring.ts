@@ -1,4 +1,5 @@
 /** What `transfer()` and `receive()` do with the sockets and servers of `afunix/seqpacket`; loaded with the first of them. */
+import { listenerOptions } from '../bound-name';
 import type { Descriptor } from '../descriptor';
 import { batchOf, loneMessages, type LoneMessage } from './batch';
 import type { ServerOptions, SocketOptions } from './options';
@@ -28,5 +29,5 @@ export function serverOf(
   listener?: ConnectionListener,
 ): Server {
   const server = new Server(options, listener);
-  return descriptor.handOver((fd) => server.listen({ fd, exclusive: true }));
+  return descriptor.handOver((fd) => server.listen(listenerOptions(fd)));
 }

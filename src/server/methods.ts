@@ -9,6 +9,7 @@ import { STREAM, type SocketType } from '../binding';
 import { encodeAddress, isAbstract, isPadded, type AbstractLength } from '../address';
 import { withAddress } from '../address-string';
 import { backlogOf, isPipeName, normalizeArguments, type LooseOptions } from '../arguments';
+import { boundName } from '../bound-name';
 import { debug, debugging, shown } from '../debug';
 import { listenTrace, refusedChannel, serverSocketChannel } from '../diagnostics';
 import { engine, startEngine } from '../engine/engine';
@@ -156,6 +157,11 @@ export class ServerMethods extends EventEmitter {
     if (started < 0) {
       this[kOpened](started, byDescriptor ? undefined : path);
     } else if (byDescriptor) {
+      // Of a descriptor that is only a number `net` knows no name.
+      if (typeof options['address'] === 'string' || this[kSocketType] !== STREAM) {
+        const name = boundName(fd);
+        if (name !== null) this._pipeName = name;
+      }
       this[kOpened](
         engine().adoptListener(fd, backlog, passingOf(this[kServerOptions])),
         undefined,

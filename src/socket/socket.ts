@@ -16,6 +16,7 @@ import type * as Taken from '../server/taken';
 import { openAsNet } from '../net-twin';
 import { Connection } from './connection';
 import { detach, toNetSocket, type Detached } from './detaching';
+import type { AddedEvents } from './event-types';
 import { flushed } from './flushing';
 import {
   kAttach,
@@ -40,8 +41,11 @@ import { peerCredentialsOf } from './peer';
 import { recordFromStart } from './recorded';
 import { tellHead, UserBuffer } from './user-buffer';
 
+/** In front of those of `net`, which take any event. */
+type NetSocket = AddedEvents & net.Socket;
+
 /** Every member of `net.Socket`, and ours. */
-export interface Socket extends net.Socket {
+export interface Socket extends NetSocket {
   connect(options: SocketConnectOptions | net.SocketConnectOpts, listener?: () => void): this;
   connect(port: number, host: string, listener?: () => void): this;
   connect(port: number, listener?: () => void): this;
@@ -268,6 +272,7 @@ function from(
   const { [kUserBuffer]: userBuffer, [kConnection]: connection } =
     socket as unknown as SocketMethods;
   if (userBuffer !== null) {
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- a Socket is one, by way of an intersection
     tellHead(socket, userBuffer, head, (target) => connection?.readInto(target));
     return socket;
   }

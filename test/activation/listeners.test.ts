@@ -43,6 +43,8 @@ function serveOnce({ net, activation, require, say }: ServiceContext): void {
           });
     server.once('connection', () => server.close());
     server.listen(listener);
+    // What is only a number has no name, as in `net`.
+    if (server.address() !== listener.address) throw new Error(String(server.address()));
   }
 }
 

@@ -6,7 +6,7 @@ import nodeNet from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import net, { type Socket } from 'afunix';
-import { Descriptor } from 'afunix/raw';
+import { Descriptor, RawSocket } from 'afunix/raw';
 import { attempt } from '../helpers/attempt';
 import { collectGarbage } from '../helpers/collect-garbage';
 import { leavesNothingOpen } from '../helpers/descriptors';
@@ -245,6 +245,31 @@ test('a listener is shared with worker threads: each connection is served once',
   server.close();
   for (const client of clients) client.destroy();
   await closed;
+});
+
+test('a listener that is received, or cast from a descriptor, knows its address; of a number net knows none', async (t) => {
+  const address = freshPath(t);
+  const server = net.createServer().listen(address);
+  const { ...fields } = net.transfer(server);
+  const received = net.receive(structuredClone(fields));
+  await once(received, 'listening');
+  assert.equal(received.address(), address);
+  const listener = RawSocket.socket('stream');
+  const name = `\0afunix-address-${process.pid}`;
+  listener.bind(name, { abstractLength: 'exact' });
+  listener.listen();
+  const cast = listener.detach().toServer();
+  assert.equal(cast.address(), name);
+  const unnamed = [net, nodeNet].map((each) => each.createServer());
+  for (const one of unnamed) {
+    const copy = RawSocket.socket('stream');
+    copy.bind(`${name}${unnamed.indexOf(one)}`);
+    const fd = copy.detach().take();
+    one.listen({ fd });
+    await once(one, 'listening');
+    assert.equal(one.address(), null);
+  }
+  for (const one of [server, received, cast, ...unnamed]) one.close();
 });
 
 test('a transferred listener goes on after the first one is closed', async (t) => {

@@ -366,10 +366,10 @@ test('transfer() of a server: both threads listen, and each connection goes to o
   const thread = worker(
     t,
     `const server = net.receive(sent, {}, (socket) => socket.on('message', (bytes) => socket.send('thread ' + bytes)));
-     server.on('listening', () => parentPort.postMessage(['listening', server.constructor.name]));`,
+     server.on('listening', () => parentPort.postMessage(['listening', server.address()]));`,
   );
   thread.postMessage(net.transfer(server));
-  assert.deepEqual((await once(thread, 'message'))[0], ['listening', 'Server']);
+  assert.deepEqual((await once(thread, 'message'))[0], ['listening', path]);
   server.close();
   await until(() => !server.listening);
   const client = seqpacket.connect(path);

@@ -15,9 +15,12 @@ import net, {
   Server,
   Socket,
   stats,
+  type DescriptorsInfo,
   type DiagnosticsMessages,
 } from 'afunix';
+import type { Descriptor } from 'afunix/raw';
 
+const takesNumber = (_: number): void => {};
 const takesText = (_: string): void => {};
 const takesDuplex = (_: Duplex): void => {};
 const takesWritable = (_: Writable): void => {};
@@ -33,6 +36,26 @@ const same: Socket = createConnection('/run/x.sock', () => {});
 same.on('data', (chunk) => chunk.length);
 same.on('error', (error) => error.message);
 same.once('close', (hadError: boolean) => hadError);
+
+// What net does not have is typed however it is listened to, and the chain goes on.
+for (const method of [
+  'on',
+  'once',
+  'addListener',
+  'prependListener',
+  'prependOnceListener',
+] as const) {
+  const again: Socket = same[method]('descriptors', (descriptors, { offset, end }) => {
+    for (const descriptor of descriptors) descriptor.close();
+    takesNumber(offset + end);
+    // @ts-expect-error it is an array of Descriptors
+    takesText(descriptors);
+  });
+  again[method]('credentials', (writer, { offset }) => takesNumber(writer.uid + offset));
+}
+const heard = (descriptors: Descriptor[], info: DescriptorsInfo): number =>
+  descriptors.length + info.end;
+void same.off('descriptors', heard).removeListener('descriptors', heard).flushed();
 
 // The verbs chain as net's do.
 const chained: Socket = same.setTimeout(10).ref().unref().setNoDelay().setKeepAlive();
