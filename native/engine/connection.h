@@ -59,6 +59,8 @@ struct Connection : Endpoint {
   bool shutdown_wanted = false;
   // An error from the kernel that waits for the data before it to be reported.
   int read_error = 0;
+  // Of a stream: −errno of what was pending, told behind all that was received before it.
+  int32_t write_failure = 0;
   int64_t busy_poll = 0;
   // Descriptors that one message may bring.
   uint16_t max_descriptors = 0;

@@ -41,6 +41,7 @@ class EpollEngine final : public ReadinessEngine {
   bool MayReadNow(StreamSocket& /*socket*/) override { return true; }
   bool HoldsMessages(MessageSocket& /*socket*/) override { return false; }
   bool MayLookForEnd(const MessageSocket& /*socket*/) const override { return true; }
+  [[nodiscard]] bool TellsState() const override { return true; }
   void NoteEvents(bool ask) override;
   void ArmTimer(int64_t when) override;
 

@@ -1,5 +1,6 @@
 #include "engine/readiness_engine.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 
 #include <utility>
@@ -109,6 +110,8 @@ int32_t ReadinessEngine::Carry(const Submission& submission, Connection& socket)
         if (socket.ready) Enqueue(socket);
         AwaitMore(socket);
       }
+      // Nothing is told in front of a failure any more.
+      if (socket.write_failure != 0) Enqueue(socket);
       return 0;
     case SubmissionKind::kReadTargets:
       socket.reads_into_target = submission.length != 0;
@@ -154,17 +157,27 @@ bool ReadinessEngine::Asks() {
 void ReadinessEngine::NoteReady(Endpoint& endpoint, uint32_t events) {
   if (endpoint.kind != Endpoint::Kind::kListener) {
     auto& socket = static_cast<Connection&>(endpoint);
-    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) socket.hung_up = true;
-    if ((events & EPOLLPRI) != 0 && socket.kind == Endpoint::Kind::kStream) {
-      static_cast<StreamSocket&>(socket).has_out_of_band = true;
-    }
-    if ((events & EPOLLHUP) != 0) socket.peer_gone = true;
+    NoteState(socket, events);
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) socket.writable = true;
     if ((events & ~static_cast<uint32_t>(EPOLLOUT)) != 0) socket.ready = true;
   } else {
     endpoint.ready = true;
   }
   Enqueue(endpoint);
+}
+
+void ReadinessEngine::NoteState(Connection& socket, uint32_t events) {
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) socket.hung_up = true;
+  if ((events & EPOLLHUP) != 0) socket.peer_gone = true;
+  if ((events & EPOLLPRI) != 0 && socket.kind == Endpoint::Kind::kStream) {
+    static_cast<StreamSocket&>(socket).has_out_of_band = true;
+  }
+}
+
+void ReadinessEngine::AskForState(Connection& socket) {
+  ++counters_.syscalls;
+  pollfd polled{.fd = socket.fd.get(), .events = POLLPRI | POLLRDHUP, .revents = 0};
+  if (::poll(&polled, 1, 0) > 0) NoteState(socket, static_cast<uint32_t>(polled.revents));
 }
 
 void ReadinessEngine::LookAtQueue() {
@@ -177,15 +190,7 @@ void ReadinessEngine::LookAtQueue() {
     if (endpoint->closed) continue;
     bool again = false;
     if (endpoint->kind != Endpoint::Kind::kListener) {
-      auto& socket = static_cast<Connection&>(*endpoint);
-      if (std::exchange(socket.writable, false)) OnWritable(socket);
-      if (socket.reading && socket.ready) {
-        again = socket.kind == Endpoint::Kind::kStream
-                    ? ReadSome(static_cast<StreamSocket&>(socket))
-                    : ReadMessages(static_cast<MessageSocket&>(socket));
-      } else if (socket.watches_end && socket.ready) {
-        LookForEnd(static_cast<MessageSocket&>(socket));
-      }
+      again = LookAt(static_cast<Connection&>(*endpoint));
     } else {
       again = AcceptSome(static_cast<Listener&>(*endpoint));
     }
@@ -202,6 +207,24 @@ void ReadinessEngine::LookAtQueue() {
                   queue_now_.end());
   }
   queue_now_.clear();
+}
+
+// As with libuv, what came is told before what becomes of a write; all of it, if nothing else will
+// come: the write will fail, and who hears of that reads no more.
+bool ReadinessEngine::LookAt(Connection& socket) {
+  const bool is_stream = socket.kind == Endpoint::Kind::kStream;
+  bool more = false;
+  if (socket.reading && socket.ready) {
+    more = is_stream ? ReadSome(static_cast<StreamSocket&>(socket))
+                     : ReadMessages(static_cast<MessageSocket&>(socket));
+  } else if (socket.watches_end && socket.ready) {
+    LookForEnd(static_cast<MessageSocket&>(socket));
+  }
+  if (socket.writable && !(more && socket.hung_up)) {
+    socket.writable = false;
+    OnWritable(socket);
+  }
+  return TellWriteFailure(socket) || more;
 }
 
 void ReadinessEngine::ScheduleAt(int64_t when, const Endpoint& endpoint) {

@@ -76,6 +76,8 @@ class ReadinessEngine : public EngineCore {
   [[nodiscard]] virtual bool HoldsMessages(MessageSocket& socket) = 0;
   // The kernel has no request that may have taken messages of `socket`; otherwise it comes back.
   [[nodiscard]] virtual bool MayLookForEnd(const MessageSocket& socket) const = 0;
+  // A socket that is said to be readable is said to be hung up, too, if it is.
+  [[nodiscard]] virtual bool TellsState() const = 0;
   // Notes what the kernel says. Without `ask` there is other work: only what is known already.
   virtual void NoteEvents(bool ask) = 0;
   // The kernel has no request that may have taken bytes of `socket`; otherwise it is told to give
@@ -88,6 +90,10 @@ class ReadinessEngine : public EngineCore {
   void CarryOut(Submission& submission);
   // Readiness of `socket` as poll(2) and epoll(7) put it.
   void NoteReady(Endpoint& endpoint, uint32_t events);
+  // What does not pass: a hang-up, out-of-band data.
+  static void NoteState(Connection& socket, uint32_t events);
+  // The same, as it is now.
+  void AskForState(Connection& socket);
   void Enqueue(Endpoint& endpoint);
   void RunDeadlines();
   void ForgetQueues();
@@ -99,6 +105,8 @@ class ReadinessEngine : public EngineCore {
   // reading.cc
   [[nodiscard]] int32_t PutWriter(Connection& socket, posix::AncillaryReader& ancillary);
   void FinishReading(Connection& socket);
+  // No bytes are left to read.
+  [[nodiscard]] bool IsEmpty(const Connection& socket);
 
   // reading_messages.cc
   // The peer has ended, and nothing with bytes is left: what looked like a message without any was
@@ -121,6 +129,8 @@ class ReadinessEngine : public EngineCore {
   [[nodiscard]] int32_t Carry(const Submission& submission, Connection& socket);
   void Close(Endpoint& endpoint);
   void LookAtQueue();
+  // What is to be told of `socket` now. True if it should stay in the queue.
+  [[nodiscard]] bool LookAt(Connection& socket);
   void ScheduleAt(int64_t when, const Endpoint& endpoint);
   [[nodiscard]] bool Asks();
 
@@ -154,6 +164,11 @@ class ReadinessEngine : public EngineCore {
   void WaitForRoom(Connection& socket, int code);
   void HalfClose(Connection& socket);
   void OnWritable(Connection& socket);
+  // A pending write has failed.
+  void FailWriting(Connection& socket, int32_t outcome);
+  // True if what was received before the failure has to be told first, and is not on its way.
+  [[nodiscard]] bool TellWriteFailure(Connection& socket);
+  void TellWritten(Connection& socket, int32_t outcome);
 
   // writing_messages.cc; as writes.
   [[nodiscard]] int32_t SendRows(MessageSocket& socket, size_t first, size_t count);

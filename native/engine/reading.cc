@@ -1,5 +1,6 @@
 // How a socket is read: one read per collection, into its user's memory, a slab or the receive
 // area.
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -116,8 +117,15 @@ bool ReadinessEngine::ReadSome(StreamSocket& socket) {
     // A short read emptied the queue, except that a read stops behind a message that carried
     // descriptors, between what different processes wrote, and at out-of-band data, whatever
     // follows.
-    const bool emptied = bytes < destination.memory.size() && !truncated && descriptors == 0 &&
-                         !socket.has_out_of_band && !socket.passes_credentials;
+    bool emptied = bytes < destination.memory.size() && !truncated && descriptors == 0 &&
+                   !socket.passes_credentials;
+    // Who is read from at every look finds out by that.
+    if (emptied && !TellsState() && !socket.hung_up && !socket.busy_polled) {
+      AskForState(socket);
+      // It may have written more before it left.
+      emptied = !socket.hung_up || IsEmpty(socket);
+    }
+    emptied = emptied && !socket.has_out_of_band;
     if (emptied && socket.peer_gone && socket.read_error == 0 && reset_behind_data_ends_) {
       FinishReading(socket);
       return false;
@@ -127,6 +135,12 @@ bool ReadinessEngine::ReadSome(StreamSocket& socket) {
     if (!more) socket.ready = false;
     return more;
   }
+}
+
+bool ReadinessEngine::IsEmpty(const Connection& socket) {
+  int bytes = 0;
+  ++counters_.syscalls;
+  return ::ioctl(socket.fd.get(), FIONREAD, &bytes) != 0 || bytes == 0;
 }
 
 // The row of whoever wrote what was just received, or kSameWriter.
@@ -149,6 +163,7 @@ void ReadinessEngine::FinishReading(Connection& socket) {
   } else {
     Complete(socket.handle, CompletionKind::kEnd, 0);
   }
+  if (socket.write_failure != 0) Enqueue(socket);
 }
 
 }  // namespace afunix::engine

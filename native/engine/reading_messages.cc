@@ -1,7 +1,6 @@
 // How messages are read: many per system call. While the kernel receives, each has room for the
 // longest; afterwards the short ones are moved together, so that a batch is one piece of memory.
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -219,9 +218,7 @@ bool ReadinessEngine::OnlyEndIsLeft(const MessageSocket& socket) {
   ++counters_.syscalls;
   pollfd polled{.fd = socket.fd.get(), .events = POLLRDHUP, .revents = 0};
   if (::poll(&polled, 1, 0) >= 0 && (polled.revents & (POLLRDHUP | POLLHUP)) == 0) return false;
-  int bytes = 0;
-  ++counters_.syscalls;
-  return ::ioctl(socket.fd.get(), FIONREAD, &bytes) != 0 || bytes == 0;
+  return IsEmpty(socket);
 }
 
 }  // namespace afunix::engine

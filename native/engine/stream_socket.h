@@ -11,9 +11,12 @@ namespace afunix::engine {
 struct StreamSocket final : Connection {
   StreamSocket() : Connection(Kind::kStream) {}
 
-  [[nodiscard]] bool HasPending() const override { return !write.empty(); }
+  [[nodiscard]] bool HasPending() const override { return !write.empty() || write_failure != 0; }
   [[nodiscard]] size_t PendingSize() const override { return write.remaining(); }
-  void DiscardPending() override { write.Discard(); }
+  void DiscardPending() override {
+    write.Discard();
+    write_failure = 0;
+  }
 
   // It is read from at every look, without asking whether it has anything: see busy_polling.cc.
   bool busy_polled = false;

@@ -188,6 +188,7 @@ void UringEngine::OnAnswer(const uring::Answer& answer) {
       OnReceived(static_cast<MessageSocket&>(socket), answer);
     }
   } else if (purpose == Purpose::kPollWritable) {
+    if (answer.result > 0) NoteState(socket, static_cast<uint32_t>(answer.result));
     socket.writable = true;
     Enqueue(socket);
   } else if (answer.result > 0) {

@@ -77,6 +77,9 @@ class UringEngine final : public ReadinessEngine {
   // A request that does nothing and says nothing.
   static void Empty(posix::uring::Request& request);
 
+  // A poll request is answered with the event that woke it.
+  [[nodiscard]] bool TellsState() const override { return false; }
+
   // uring_engine.cc
   void NoteEvents(bool ask) override;
   void ArmTimer(int64_t when) override;

@@ -70,6 +70,12 @@ void UringEngine::AwaitMore(Endpoint& endpoint) {
   }
   auto& socket = static_cast<Connection&>(endpoint);
   if (socket.ended || socket.connecting) return;
+  if (socket.write_failure != 0 && socket.reading && !socket.ready) {
+    // Read until there is nothing more: then the failure is told.
+    socket.ready = MayReadNow(static_cast<StreamSocket&>(socket));
+    if (socket.ready) Enqueue(socket);
+    return;
+  }
   // What is ready says nothing of an end that comes behind it.
   if (!socket.watches_end && (!socket.reading || socket.ready)) return;
   const bool directly = socket.watches_end || IsReadDirectly(socket);
@@ -85,7 +91,7 @@ void UringEngine::AwaitMore(Endpoint& endpoint) {
       Cancel(socket, Purpose::kPollReadable);
     }
   } else if (directly) {
-    RequestFor(socket, Purpose::kPollReadable, uring::kPollAdd, POLLIN | POLLPRI | POLLRDHUP);
+    RequestFor(socket, Purpose::kPollReadable, uring::kPollAdd, POLLIN | POLLRDHUP);
   } else {
     // MSG_TRUNC: tell how long a message was, not how much of it there was room for.
     RequestFor(socket, Purpose::kReceive, uring::kReceive,

@@ -12,7 +12,7 @@ namespace uring = posix::uring;
 
 bool UringEngine::CanSend(const Submission& submission, const StreamSocket& socket) {
   return submission.kind == static_cast<int32_t>(SubmissionKind::kWrite) && submission.length > 0 &&
-         socket.write.empty() && !socket.shutdown_wanted;
+         !socket.HasPending() && !socket.shutdown_wanted;
 }
 
 void UringEngine::RequestSend(size_t row, StreamSocket& socket) {

@@ -2,6 +2,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <utility>
 
 #include "engine/budgets.h"
 #include "engine/readiness_engine.h"
@@ -16,6 +17,7 @@ bool ReadinessEngine::IsFull(int code) {
 }
 
 int32_t ReadinessEngine::WriteFromArea(StreamSocket& socket, std::span<const std::byte> bytes) {
+  if (socket.write_failure != 0) return socket.write_failure;
   if (socket.shutdown_wanted) return -EPIPE;
   if (!socket.write.empty()) {
     if (!socket.write.is_copy()) return -EALREADY;
@@ -56,6 +58,7 @@ void ReadinessEngine::WaitForRoom(Connection& socket, int code) {
 }
 
 int32_t ReadinessEngine::WritePayload(StreamSocket& socket, size_t length) {
+  if (socket.write_failure != 0) return socket.write_failure;
   if (!socket.write.empty() || socket.shutdown_wanted) return -EALREADY;
   socket.write.KeepPayload(length);
   return ContinueWrite(socket);
@@ -133,6 +136,30 @@ void ReadinessEngine::OnWritable(Connection& socket) {
                               ? ContinueWrite(static_cast<StreamSocket&>(socket))
                               : ContinueWrite(static_cast<MessageSocket&>(socket));
   if (outcome == kPending) return;
+  if (outcome < 0 && socket.kind == Endpoint::Kind::kStream) {
+    FailWriting(socket, outcome);
+  } else {
+    TellWritten(socket, outcome);
+  }
+}
+
+void ReadinessEngine::FailWriting(Connection& socket, int32_t outcome) {
+  socket.write_failure = outcome;
+  if (!socket.reading) return;
+  // What the peer did may be newer than what the kernel has said of it.
+  AskForState(socket);
+  if (!socket.ready) socket.ready = MayReadNow(static_cast<StreamSocket&>(socket));
+}
+
+bool ReadinessEngine::TellWriteFailure(Connection& socket) {
+  if (socket.write_failure == 0) return false;
+  if (socket.reading && socket.ready) return true;
+  if (socket.reading && !MayReadNow(static_cast<StreamSocket&>(socket))) return false;
+  TellWritten(socket, std::exchange(socket.write_failure, 0));
+  return false;
+}
+
+void ReadinessEngine::TellWritten(Connection& socket, int32_t outcome) {
   Complete(socket.handle, CompletionKind::kWritten, outcome);
   if (socket.shutdown_wanted) HalfClose(socket);
 }

@@ -144,10 +144,17 @@ scenario(
       const accepted = happens(server, 'connection');
       const partner = startPartner(stage, { address }, ({ net, parameters, tell }) => {
         const client = net.connect(parameters.address);
-        client.once('data', () => tell('receiving'));
+        // It takes no more: the first of the writes is under way, and the others wait behind it.
+        client.once('data', () => {
+          client.pause();
+          tell('receiving');
+        });
+        // A paused socket would not hold the process.
+        setInterval(() => undefined, 60_000);
       });
       const [peer] = (await accepted) as [Socket];
-      const chunk = Buffer.alloc(1_000_000, 'y');
+      // More than the kernel and a ring of buffers hold.
+      const chunk = Buffer.alloc(10_000_000, 'y');
       const writes = 20;
       let called = 0;
       let failed = 0;

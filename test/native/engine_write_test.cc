@@ -314,6 +314,110 @@ TEST("what a peer sent before it went can be read after a write to it failed") {
   CHECK_EQ(rig.TakeReceived(connection.handle), "goodbye");
 }
 
+namespace {
+
+// `connection` has a write pending that will fail: its peer has sent `reply`, and left.
+void FailPending(EngineRig& rig, EngineRig::Connection& connection, const std::string& reply) {
+  CHECK_EQ(rig.WritePayload(connection.handle, {test::Pattern(3'000'000)}), kPending);
+  REQUIRE_OK(posix::Send(connection.peer.get(), Bytes(reply)));
+  connection.peer.Reset();
+}
+
+std::vector<Kind> KindsOf(const EngineRig& rig, int32_t handle) {
+  std::vector<Kind> kinds;
+  for (const auto& event : rig.log()) {
+    if (event.handle == handle) kinds.push_back(event.kind);
+  }
+  return kinds;
+}
+
+}  // namespace
+
+TEST("a pending write that fails is told behind what was received, and the end") {
+  for (const auto origin :
+       {EngineRig::Origin::kAdopted, EngineRig::Origin::kConnected, EngineRig::Origin::kAccepted}) {
+    EngineRig rig;
+    auto connection = rig.Make(origin);
+    rig.ReadStart(connection.handle);
+    rig.Settle();
+    rig.ForgetLog();
+    FailPending(rig, connection, "reply");
+    CHECK_EQ(rig.Await(connection.handle, Kind::kWritten).result, -EPIPE);
+    CHECK(KindsOf(rig, connection.handle) == (std::vector{Kind::kData, Kind::kEnd}));
+    CHECK_EQ(rig.TakeReceived(connection.handle), "reply");
+    CHECK(!rig.engine().KeepsAlive());
+  }
+}
+
+TEST("a pending write that fails is told behind more than one read") {
+  EngineRig rig;
+  auto connection = rig.Make();
+  // A long read before them: they are read directly.
+  for (const size_t before : {0, 20'000}) {
+    connection = rig.Make();
+    rig.ReadStart(connection.handle);
+    rig.Settle();
+    const std::string first = test::Pattern(before);
+    if (before > 0) REQUIRE_OK(posix::Send(connection.peer.get(), Bytes(first)));
+    rig.Settle();
+    CHECK_EQ(rig.TakeReceived(connection.handle).size(), before);
+    const std::string reply = test::Pattern(150'000);
+    FailPending(rig, connection, reply);
+    CHECK_EQ(rig.Await(connection.handle, Kind::kWritten).result, -EPIPE);
+    CHECK(rig.TakeReceived(connection.handle) == reply);
+  }
+}
+
+TEST("a pending write that fails is told behind what went into the user's memory") {
+  EngineRig rig;
+  auto connection = rig.Make();
+  rig.ReadIntoTarget(connection.handle, 100);
+  rig.ReadStart(connection.handle);
+  rig.Settle();
+  const std::string reply = test::Pattern(950);
+  FailPending(rig, connection, reply);
+  CHECK_EQ(rig.Await(connection.handle, Kind::kWritten).result, -EPIPE);
+  CHECK_EQ(rig.TakeReceived(connection.handle), reply);
+}
+
+TEST("a pending write that fails is told at once when nobody reads, or reads no more") {
+  EngineRig rig;
+  auto unread = rig.Make();
+  FailPending(rig, unread, "reply");
+  CHECK_EQ(rig.Await(unread.handle, Kind::kWritten).result, -EPIPE);
+
+  auto stopped = rig.Make();
+  rig.ReadIntoTarget(stopped.handle, 10);
+  rig.ReadStart(stopped.handle);
+  rig.Settle();
+  FailPending(rig, stopped, test::Pattern(950));
+  CHECK(rig.RunUntil([&] { return rig.ReceivedSize(stopped.handle) > 0; }));
+  CHECK_EQ(rig.Count(stopped.handle, Kind::kWritten), size_t{0});
+  rig.ReadStop(stopped.handle);
+  const size_t received = rig.ReceivedSize(stopped.handle);
+  CHECK_EQ(rig.Await(stopped.handle, Kind::kWritten).result, -EPIPE);
+  CHECK_EQ(rig.ReceivedSize(stopped.handle), received);
+  // What is left is there for who reads on.
+  rig.ReadStart(stopped.handle);
+  CHECK(rig.RunUntil([&] { return rig.ReceivedSize(stopped.handle) == 950; }));
+}
+
+TEST("a pending write fails when its peer only reads no more, and reading goes on") {
+  EngineRig rig;
+  auto connection = rig.Make();
+  rig.ReadStart(connection.handle);
+  rig.Settle();
+  CHECK(!FillUp(rig, connection.handle).empty());
+  REQUIRE_OK(posix::Send(connection.peer.get(), Bytes("reply")));
+  REQUIRE_OK(posix::Shutdown(connection.peer.get(), SHUT_RD));
+  // The kernel says nothing of it before there is room.
+  (void)Drain(connection.peer);
+  CHECK_EQ(rig.Await(connection.handle, Kind::kWritten).result, -EPIPE);
+  CHECK_EQ(rig.TakeReceived(connection.handle), "reply");
+  REQUIRE_OK(posix::Send(connection.peer.get(), Bytes("more")));
+  CHECK(rig.RunUntil([&] { return rig.TakeReceived(connection.handle) == "more"; }));
+}
+
 TEST("an echo of everything, both ways at once, loses nothing") {
   EngineRig rig;
   auto pair = posix::SocketPair(posix::SocketType::kStream).value();
