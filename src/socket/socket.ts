@@ -165,6 +165,8 @@ function construct(
 function ownOf(options: SocketOptions): SocketOptions {
   const prototype: unknown = Object.getPrototypeOf(options);
   if (prototype === Object.prototype || prototype === null) return options;
+  // Of what is no object `net` looks for properties, and finds none.
+  if (Object(options) !== options) return {};
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   return (require('../server/taken') as typeof Taken).takenByConstructor(options);
 }

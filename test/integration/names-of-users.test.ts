@@ -13,6 +13,7 @@ function namesBeyondNet(ours: object, theirs: object): string[] {
 test('the prototype of Socket has few names that net.Socket does not have, all of them documented', () => {
   assert.deepEqual(namesBeyondNet(net.Socket.prototype, nodeNet.Socket.prototype).sort(), [
     'detach',
+    'flushed',
     'peerCredentials',
     'sendDescriptors',
     'toNetSocket',
