@@ -20,7 +20,7 @@ struct RawState {
   OwnedDescriptors descriptors;
   RawPoller poller;
   // This environment's in Transit.
-  Transit::Key key = Transit::OfProcess().NewKey();
+  Transit::Key key = Transit::OfProcess().NewEnvironment();
   napi_async_cleanup_hook_handle hook = nullptr;
 };
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <mutex>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -28,6 +29,22 @@ class Transit {
   [[nodiscard]] Key NewKey() {
     const std::lock_guard lock(mutex_);
     return ++last_key_;
+  }
+
+  // The key of an environment, which lives until its End().
+  [[nodiscard]] Key NewEnvironment() {
+    const Key key = NewKey();
+    const std::lock_guard lock(mutex_);
+    environments_.insert(ShortOf(key));
+    return key;
+  }
+
+  // What stands for an environment in 32 bits of shared memory; never 0.
+  [[nodiscard]] static int32_t ShortOf(Key key) { return static_cast<int32_t>(key & INT32_MAX); }
+
+  [[nodiscard]] bool Lives(int32_t environment) {
+    const std::lock_guard lock(mutex_);
+    return environments_.contains(environment);
   }
 
   enum class Stage {
@@ -96,6 +113,7 @@ class Transit {
   void End(Key key) {
     std::vector<posix::Fd> closed;
     const std::lock_guard lock(mutex_);
+    environments_.erase(ShortOf(key));
     for (auto at = travellers_.begin(); at != travellers_.end();) {
       const Traveller& traveller = at->second;
       const bool kept = traveller.stage != Stage::kPosted || traveller.recipient != kNobody;
@@ -129,6 +147,7 @@ class Transit {
   // other: where they lie differs. A key has 53 bits in JavaScript.
   Key last_key_ = static_cast<Key>((reinterpret_cast<uintptr_t>(this) >> 6) & 0xfffff) << 32;
   std::unordered_map<Key, Traveller> travellers_;
+  std::unordered_set<int32_t> environments_;
 };
 
 }  // namespace afunix::binding

@@ -80,6 +80,16 @@ int64_t RecipientEnded(RawState& /*state*/, const Arguments& arguments) {
   return 0;
 }
 
+// environmentKey(): this thread's, for shared memory.
+int64_t EnvironmentKey(RawState& state, const Arguments& /*arguments*/) {
+  return Transit::ShortOf(state.key);
+}
+
+// environmentLives(key): 1, or 0 once it has ended.
+int64_t EnvironmentLives(RawState& /*state*/, const Arguments& arguments) {
+  return Transit::OfProcess().Lives(arguments.Int(0)) ? 1 : 0;
+}
+
 }  // namespace
 
 bool ExportTransit(napi_env env, napi_value exports, RawState* state) {
@@ -91,7 +101,9 @@ bool ExportTransit(napi_env env, napi_value exports, RawState* state) {
          Export(env, exports, "recallUnposted", WithState<RecallUnposted>, state) &&
          Export(env, exports, "newRecipient", WithState<NewRecipient>, state) &&
          Export(env, exports, "departTo", WithState<DepartTo>, state) &&
-         Export(env, exports, "recipientEnded", WithState<RecipientEnded>, state);
+         Export(env, exports, "recipientEnded", WithState<RecipientEnded>, state) &&
+         Export(env, exports, "environmentKey", WithState<EnvironmentKey>, state) &&
+         Export(env, exports, "environmentLives", WithState<EnvironmentLives>, state);
 }
 
 }  // namespace afunix::binding

@@ -34,6 +34,10 @@ export interface RawBinding {
   /** The same, unless somebody else may know the ticket. */
   recallUnposted(ticket: number): number;
   newRecipient(): number;
+  /** What stands for this thread in 32 bits of shared memory; never 0. */
+  environmentKey(): number;
+  /** 1, or 0 once that thread has ended. */
+  environmentLives(key: number): number;
   /** It is closed when `recipientEnded`, and with this thread. EBADF, as `arrive`. */
   departTo(ticket: number, recipient: number): number;
   /** Closes what was on its way there. */

@@ -2,7 +2,10 @@
 import { codedError, errnoException } from '../errors';
 import { MESSAGE_ALIGNMENT } from '../engine/records';
 import { MessageBatch } from './batch';
-import { AROUND, COLUMNS, FAILED, HEADER, MAGIC, WORD } from './ring';
+import { AROUND, COLUMNS, endAbandoned, FAILED, HEADER, MAGIC, WORD } from './ring';
+
+/** Milliseconds between looks at whether the writing thread is still there. */
+const LOOK = 200;
 
 export class MessageRing implements Iterable<MessageBatch> {
   private readonly words: Int32Array;
@@ -38,12 +41,15 @@ export class MessageRing implements Iterable<MessageBatch> {
       }
       const patience = deadline - performance.now();
       if (!(patience > 0)) return null;
-      Atomics.wait(this.words, WORD.signal, signal, patience);
+      const waited = Atomics.wait(this.words, WORD.signal, signal, Math.min(patience, LOOK));
+      // Nobody wakes whoever waits for a thread that was terminated.
+      if (waited === 'timed-out') endAbandoned(this.words);
     }
   }
 
   /** Nothing will come any more, and everything was read. */
   get ended(): boolean {
+    endAbandoned(this.words);
     return (
       this.isClosed &&
       Atomics.load(this.words, WORD.read) === Atomics.load(this.words, WORD.written)

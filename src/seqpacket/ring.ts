@@ -8,6 +8,7 @@
  * One writer, one reader. A block never goes around the end: a size of −1 says that the next one is at the start. Positions
  * are bytes behind the header; they are equal only while the ring is empty.
  */
+import { requireAddon } from '../checks';
 import { codedError } from '../errors';
 import { MESSAGE_ALIGNMENT } from '../engine/records';
 import type { MessageBatch } from './batch';
@@ -23,7 +24,7 @@ export const WORD = {
   errno: 5,
   /** Changes with everything that the writer does: what a reader waits for. */
   signal: 6,
-  /** 1 while a socket receives into it. */
+  /** The thread of the socket that receives into it; 0: none does. */
   writer: 7,
 } as const;
 export const HEADER = 64;
@@ -49,10 +50,23 @@ const { waitAsync } = Atomics as unknown as {
   ): { async: true; value: Promise<string> } | { async: false; value: string };
 };
 
+/** If the thread that has received into it ended without saying so, as one that is terminated does: says so, and lets the next one in. */
+export function endAbandoned(words: Int32Array): void {
+  const writer = Atomics.load(words, WORD.writer);
+  if (writer === 0 || requireAddon('MessageRing').environmentLives(writer) !== 0) return;
+  // What it had published is whole, and comes first.
+  if (Atomics.load(words, WORD.state) === 0) {
+    words[WORD.errno] = 0;
+    Atomics.store(words, WORD.state, FAILED);
+  }
+  Atomics.compareExchange(words, WORD.writer, writer, 0);
+}
+
 /** The writer's end: the socket receives into the place, and what came becomes a block. */
 export class RingSink implements Sink {
   place: Uint8Array | null = null;
 
+  private readonly thread = requireAddon('receiveInto()').environmentKey();
   private readonly words: Int32Array;
   private readonly bytes: Uint8Array;
   private readonly capacity: number;
@@ -100,7 +114,8 @@ export class RingSink implements Sink {
   /** Only one socket at a time, and none over what another one has received and nobody has read. */
   private claim(): void {
     const { words } = this;
-    if (Atomics.compareExchange(words, WORD.writer, 0, 1) !== 0) {
+    endAbandoned(words);
+    if (Atomics.compareExchange(words, WORD.writer, 0, this.thread) !== 0) {
       throw codedError(Error, 'ERR_AFUNIX_READING', 'Another socket receives into this ring');
     }
     // Where the last one stopped: its reader may be looking at these.
@@ -227,6 +242,6 @@ export class RingSink implements Sink {
     this.words[WORD.errno] = errno;
     Atomics.store(this.words, WORD.state, error === null ? ENDED : FAILED);
     this.signal();
-    Atomics.store(this.words, WORD.writer, 0);
+    Atomics.compareExchange(this.words, WORD.writer, this.thread, 0);
   }
 }

@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { transfer } from 'afunix';
 import type { Socket } from 'afunix/seqpacket';
 import { leavesNothingOpen } from '../helpers/descriptors';
 import { runLone } from '../helpers/lone-process';
@@ -298,16 +297,4 @@ test('a Python server: descriptors that nobody wants do not arrive', async (t) =
   assert.ok(first === 'refused' || told.infos[0]?.descriptorsDropped, first);
   assert.deepEqual(others, ['A', 'B', 'C']);
   await leavesNothingOpen(() => Promise.resolve(), 1);
-});
-
-test('what cannot go to another thread is refused where it is given, and lives on', async (t) => {
-  const { server, client } = await connected(t);
-  for (const given of [server, client]) {
-    assert.throws(() => transfer(given as never), {
-      code: 'ERR_INVALID_ARG_TYPE',
-      message: /afunix\/seqpacket/,
-    });
-  }
-  assert.equal(server.listening, true);
-  assert.equal(client.readyState, 'open');
 });
