@@ -101,6 +101,8 @@ export function formatAddress(address: ListeningAddress | Address): string {
 }
 
 function formatPath(path: string): string {
+  if (typeof path !== 'string') throw wrongType('address.path', 'of type string', path);
+  if (path === '') return refuse(path, 'must not be empty');
   if (isAbstract(path)) return `${ABSTRACT}${path.slice(1)}`;
   if (path.startsWith('//')) return `${UNIX}//${path}`;
   return path.startsWith('@') ? `${UNIX}./${path}` : `${UNIX}${path}`;

@@ -3,7 +3,8 @@ import util from 'node:util';
 import { missingBecause, native, type NativeBinding } from './binding';
 import { codedError } from './errors';
 
-function shown(value: unknown): string {
+/** Any value, in one line. */
+export function shown(value: unknown): string {
   try {
     return util.inspect(value, { depth: 0, breakLength: Infinity });
   } catch {

@@ -5,7 +5,7 @@ import nodeNet from 'node:net';
 import type { Duplex } from 'node:stream';
 import { parseAddress, withAddress } from './address-string';
 import { missingBecause, native } from './binding';
-import { wrongValue } from './checks';
+import { wrongType, wrongValue } from './checks';
 import { configureOnce } from './configure';
 import type { ExpectationOptions } from './credentials/expectation';
 import type * as Policies from './credentials/policies';
@@ -27,14 +27,15 @@ export type ServeOptions = ServerListenOptions & ServerOptions;
 /**
  * `server.listen(options)` for an `http.Server`, an `http2` server, or any other `net.Server`: on a path, its connections are
  * `afunix.Socket`s. The server stays what it is: time-outs, `close()`, `closeIdleConnections()`, `address()` and the rest work
- * as they do with `net`. Ports go to `net`. Returns `server`. Errors: as `listen()`, by `'error'`.
+ * as they do with `net`. Ports go to `net`. Returns `server`. Errors: as `listen()`, by `'error'`; ERR_INVALID_ARG_TYPE and ERR_INVALID_ARG_VALUE
+ * for what names neither a path nor a port.
  */
 export function serve<S extends nodeNet.Server>(
   server: S,
   where: string | ServeOptions,
   callback?: () => void,
 ): S {
-  const options = taken(targetOf<ServeOptions>(where));
+  const options = targetOf<ServeOptions>(where, ['fd', 'handle', '_handle']);
   takeServerOptions(server, options);
   const args = callback === undefined ? [options] : [options, callback];
   if (native === null) {
@@ -67,10 +68,29 @@ function takeServerOptions(server: nodeNet.Server, options: ServeOptions): void 
   for (const name of given) Reflect.set(server, name, Reflect.get(made, name));
 }
 
-/** A path by itself, or one of the addresses that `connect()` and `listen()` take as strings. */
-function targetOf<Options extends object>(where: string | Options): Options {
-  const [target] = withAddress([where]) as [string | Options];
-  return typeof target === 'string' ? ({ path: target } as unknown as Options) : target;
+const isUnset = (value: unknown): boolean => value === undefined || value === null || value === '';
+
+/**
+ * A path by itself, one of the addresses that `connect()` and `listen()` take as strings, or options: a copy. What names no place is an
+ * error: `net` would take a port of its own choice, for everybody to connect to, if a variable is not set.
+ */
+function targetOf<Options extends object>(
+  where: string | Options,
+  otherPlaces: readonly string[] = [],
+): Options {
+  const [target] = withAddress([where]);
+  if (typeof target !== 'string' && (typeof target !== 'object' || target === null)) {
+    throw wrongType('where', 'a path, an address or an object', where);
+  }
+  const options = taken<object>(typeof target === 'string' ? { path: target } : target) as Record<
+    string,
+    unknown
+  >;
+  if (!['path', 'port', ...otherPlaces].some((name) => !isUnset(options[name]))) {
+    throw wrongValue('where', where, 'must name a path or a port');
+  }
+  if (isUnset(options['port'])) delete options['port'];
+  return options as Options;
 }
 
 export interface AgentOptions extends http.AgentOptions, ExpectationOptions {
@@ -87,13 +107,22 @@ export interface AgentOptions extends http.AgentOptions, ExpectationOptions {
 }
 
 /** Where all requests of an agent go. */
-function place(socketPath?: string, address?: string): object {
-  if (address === undefined) return socketPath === undefined ? {} : { path: socketPath };
-  if (socketPath !== undefined) {
-    throw wrongValue('options.address', address, 'cannot be combined with socketPath');
+function place(options: AgentOptions): object {
+  const { socketPath, address } = options;
+  if (address !== undefined) {
+    if (socketPath !== undefined) {
+      throw wrongValue('options.address', address, 'cannot be combined with socketPath');
+    }
+    // The request's own path must not be taken for one.
+    return { path: undefined, ...parseAddress(address) };
   }
-  // The request's own path must not be taken for one.
-  return { path: undefined, ...parseAddress(address) };
+  const [named] = (['socketPath', 'address'] as const).filter((name) => name in options);
+  if (named === undefined) return {};
+  // Given, and not set: the requests would go to whatever host their URLs name.
+  if (typeof socketPath !== 'string')
+    throw wrongType(`options.${named}`, 'of type string', socketPath);
+  if (socketPath === '') throw wrongValue('options.socketPath', socketPath, 'must not be empty');
+  return { path: socketPath };
 }
 
 type OnCreate = (error: Error | null, stream: Duplex) => void;
@@ -105,12 +134,18 @@ export class Agent extends http.Agent {
   private readonly guards: ExpectationOptions;
 
   constructor(options: AgentOptions = {}) {
-    const { socketPath, address, connectTimeout, abstractLength, busyPoll, ...others } =
-      taken(options);
+    const {
+      socketPath: _path,
+      address: _address,
+      connectTimeout,
+      abstractLength,
+      busyPoll,
+      ...others
+    } = taken(options);
     // They would be put in the place of the request's own.
     const { authorize, authorizeTimeout, ...rest } = others;
     super(rest);
-    this.own = { connectTimeout, abstractLength, busyPoll, ...place(socketPath, address) };
+    this.own = { connectTimeout, abstractLength, busyPoll, ...place(options) };
     this.guards = { authorize, authorizeTimeout };
   }
 
@@ -158,7 +193,7 @@ export type Connector = (
  * `http:`: others fail with ERR_INVALID_PROTOCOL.
  */
 export function connector(where: string | (SocketConnectOptions & SocketOptions)): Connector {
-  const options = taken(targetOf<SocketConnectOptions & SocketOptions>(where));
+  const options = targetOf<SocketConnectOptions & SocketOptions>(where);
   return ({ protocol }, callback) => {
     if (protocol !== 'http:') {
       const message = `Protocol "${protocol}" not supported. Expected "http:"`;

@@ -1,5 +1,7 @@
 /** Two stream sockets connected to each other, without an address. */
+import { Duplex } from 'node:stream';
 import { missingBecause, native, STREAM } from './binding';
+import { checkBusyPoll } from './busy-poll';
 import { checkDescriptorLimits } from './descriptor-quota';
 import { refuseExpectation } from './credentials/expectation';
 import { engine } from './engine/engine';
@@ -21,11 +23,8 @@ export function socketpair(options: SocketOptions = {}): [Socket, Socket] {
   }
   checkDescriptorLimits(options);
   refuseExpectation(options);
-  const handles = new Int32Array(2);
-  const status = engine().socketpair(handles, STREAM);
-  if (status < 0) throw errnoException(status, 'socketpair');
-  const [first = -1, second = -1] = handles;
   const { allowHalfOpen, highWaterMark, busyPoll } = options;
+  if (busyPoll !== undefined) checkBusyPoll('options.busyPoll', busyPoll);
   const both = new AcceptedOptions(
     Boolean(allowHalfOpen),
     options.readableHighWaterMark ?? highWaterMark,
@@ -35,5 +34,11 @@ export function socketpair(options: SocketOptions = {}): [Socket, Socket] {
     options.maxDescriptors,
     options.maxOpenDescriptors,
   );
+  // Throws for whatever streams refuse, before there is anything to close.
+  new Duplex(both);
+  const handles = new Int32Array(2);
+  const status = engine().socketpair(handles, STREAM);
+  if (status < 0) throw errnoException(status, 'socketpair');
+  const [first = -1, second = -1] = handles;
   return [socketOf(new Connection(first), both), socketOf(new Connection(second), both)];
 }

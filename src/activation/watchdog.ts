@@ -1,10 +1,13 @@
 /** The service manager's watchdog: sd_watchdog_enabled(3). */
-import { wrongType } from '../checks';
+import { shown, wrongType } from '../checks';
 import { codedError, type SystemError } from '../errors';
 import { send } from './notify';
 
 export interface WatchdogOptions {
-  /** Asked each time before the manager is told that all is well. If not, it is not told; in the end it acts. */
+  /**
+   * Asked each time before the manager is told that all is well. If not, it is not told; in the end it acts. One that throws or whose promise
+   * is rejected is not well, and a warning says so once.
+   */
   healthy?: () => boolean | Promise<boolean>;
 }
 
@@ -48,18 +51,21 @@ export function watchdog(options: WatchdogOptions = {}): Watchdog | null {
   if (interval === null) return null;
   let stopped = false;
   let asking = false;
-  let warned = false;
+  const warned = new Set<string>();
+  const warn = (what: string, error: unknown): void => {
+    if (warned.has(what)) return;
+    warned.add(what);
+    process.emitWarning(`${what}: ${error instanceof Error ? String(error) : shown(error)}`, {
+      type: 'AfunixWarning',
+      code: 'AFUNIX_WATCHDOG',
+    });
+  };
   const tell = (): void => {
     try {
       send({ watchdog: true }, 0);
     } catch (error) {
       // A queue that is full now has room for the next one.
-      if ((error as SystemError).code === 'EAGAIN' || warned) return;
-      warned = true;
-      process.emitWarning(`the watchdog could not be told: ${String(error)}`, {
-        type: 'AfunixWarning',
-        code: 'AFUNIX_WATCHDOG',
-      });
+      if ((error as SystemError).code !== 'EAGAIN') warn('the watchdog could not be told', error);
     }
   };
   const look = async (): Promise<void> => {
@@ -70,6 +76,8 @@ export function watchdog(options: WatchdogOptions = {}): Watchdog | null {
       if (healthy === undefined || (await healthy())) {
         if (!stopped) tell();
       }
+    } catch (error) {
+      warn('the watchdog asked, and healthy() failed, which is not well', error);
     } finally {
       asking = false;
     }

@@ -119,9 +119,12 @@ export class RawSocket {
     return this.#descriptor.closed;
   }
 
-  /** bind(2). Without an address the kernel makes an abstract name up (autobind). */
-  bind(address?: RawAddressLike, options: RawAddressOptions = {}): void {
-    if (address === undefined) {
+  /** bind(2). Without arguments the kernel makes an abstract name up (autobind); an undefined address is none. */
+  bind(): void;
+  bind(address: RawAddressLike, options?: RawAddressOptions): void;
+  bind(...given: [address?: RawAddressLike, options?: RawAddressOptions]): void {
+    const [address, options = {}] = given;
+    if (given.length === 0) {
       this.#check(this.#addon.rawBind(this.fd, unnamed, false), 'bind');
       return;
     }

@@ -42,11 +42,12 @@ export function openConnection(socket: Socket, [given]: ConnectArguments): Openi
   }
   const patience = connectPatience(options?.connectTimeout);
   const padded = isPadded(abstractLength);
+  const expectation = expectationOf(options);
   if (messageClientChannel.hasSubscribers) messageClientChannel.publish({ socket });
   return {
     path,
     timeout,
-    expectation: expectationOf(options),
+    expectation,
     open(descriptors) {
       const address = encodeAddress(path);
       const handle = engine().connect(address, padded, patience, SEQPACKET, descriptors);
@@ -78,14 +79,17 @@ interface Abortable {
   once(event: 'close', listener: () => void): unknown;
 }
 
-export function destroyOnAbort(socket: Abortable, signal: unknown): void {
-  if (!(signal instanceof AbortSignal)) {
-    throw codedError(
-      TypeError,
-      'ERR_INVALID_ARG_TYPE',
-      'The "options.signal" property must be an instance of AbortSignal',
-    );
-  }
+/** Throws for what is no signal. */
+export function checkSignal(signal: unknown): void {
+  if (signal === undefined || signal instanceof AbortSignal) return;
+  throw codedError(
+    TypeError,
+    'ERR_INVALID_ARG_TYPE',
+    'The "options.signal" property must be an instance of AbortSignal',
+  );
+}
+
+export function destroyOnAbort(socket: Abortable, signal: AbortSignal): void {
   const abort = (): void => {
     socket.destroy(abortError(signal));
   };

@@ -20,6 +20,7 @@ import { kKeepsMessages } from './brand';
 import type { SocketEvents } from './events';
 import {
   adopt,
+  checkSignal,
   destroyOnAbort,
   openConnection,
   whenConnected,
@@ -107,6 +108,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     // A server has looked at them once.
     if (accepted === null) {
       checkMessageOptions(options);
+      checkSignal(options.signal);
       this.#expectation = expectationOf(options);
       if (options.fd !== undefined) refuseExpectation(options);
     }
@@ -128,7 +130,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     this.#ancillary = more ? new AncillaryReceiver(options, fail, roomAgain) : null;
     if (accepted !== null) this.#attach(accepted.connection);
     else if (options.fd !== undefined) this.#attach(new MessageConnection(adopt(options.fd)));
-    if (options.signal !== undefined) destroyOnAbort(this, options.signal);
+    if (accepted === null && options.signal !== undefined) destroyOnAbort(this, options.signal);
   }
 
   // Connecting
@@ -146,8 +148,8 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     const { path, timeout, open, ...given } = openConnection(this, args);
     const expectation = given.expectation ?? this.#expectation;
     const listener = args[1];
-    if (typeof listener === 'function') this.once('connect', listener);
     if (timeout !== undefined) this.setTimeout(timeout);
+    if (typeof listener === 'function') this.once('connect', listener);
     this.connecting = true;
     this.#address = path;
     const status = startMessages();

@@ -240,7 +240,14 @@ export class ServerMethods extends EventEmitter {
       connection.close(() => undefined);
       return;
     }
-    const socket = this[kSocketFor](connection);
+    let socket: AcceptedSocket;
+    try {
+      socket = this[kSocketFor](connection);
+    } catch (error) {
+      // Somebody has set a property of the server to what no socket can be made with.
+      connection.close(() => undefined);
+      throw error;
+    }
     this._connections += 1;
     this.emit('connection', socket);
     this[kTell](socket);

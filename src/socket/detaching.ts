@@ -61,12 +61,21 @@ export function toNetSocket(
   options: Omit<nodeNet.SocketConstructorOpts, 'fd'> = {},
 ): nodeNet.Socket {
   refuseExpectation(options);
+  // What `net` refuses it refuses now, while the connection is still this socket's.
+  new nodeNet.Socket({ ...options, fd: undefined }).destroy();
   const { descriptor, head } = Reflect.apply(detach, this, []);
   const { allowHalfOpen } = this;
   const userBuffer = head.length > 0 ? UserBuffer.from((options as SocketOptions).onread) : null;
   const start = userBuffer === null ? {} : { manualStart: true };
   const given = { allowHalfOpen, ...options, ...start };
-  const socket = descriptor.lend((fd) => new nodeNet.Socket({ ...given, fd }));
+  let socket: nodeNet.Socket;
+  try {
+    socket = descriptor.lend((fd) => new nodeNet.Socket({ ...given, fd }));
+  } catch (error) {
+    // A function of the user's has thrown: nobody has the connection any more.
+    descriptor.close();
+    throw error;
+  }
   if (userBuffer !== null) tellHead(socket, userBuffer, head);
   else if (head.length > 0) socket.unshift(head);
   return socket;

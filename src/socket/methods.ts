@@ -54,10 +54,19 @@ export const kExpectation = Symbol('expectation');
 
 export const kAttach = Symbol('attach');
 // Methods of ours: a name would be in the way of a subclass that uses it.
+const kPrepare = Symbol('prepare');
 const kOpen = Symbol('open');
 const kElsewhere = Symbol('elsewhere');
 const kReadOn = Symbol('read on');
 const kAddress = Symbol('address');
+
+/** What connecting needs to know. */
+interface Opening {
+  readonly limited: number;
+  readonly padded: boolean;
+  readonly address: Uint8Array;
+  readonly expectation: Expectation | null;
+}
 
 export class SocketMethods extends Duplex implements StreamUser {
   /** Of Readable and Writable: both as they were when new, listeners and encoding kept. */
@@ -104,6 +113,8 @@ export class SocketMethods extends Duplex implements StreamUser {
     const { options, callback } = normalizeArguments(args);
     const path = options['path'];
     if (typeof path !== 'string' || path === '') return this[kElsewhere](args);
+    // Throws before anything has changed.
+    const open = this[kPrepare](path, options);
     tellOfConnecting(this);
     if (callback !== null) this.once('connect', callback);
     // After an end it may be writeAfterEnd.
@@ -112,15 +123,20 @@ export class SocketMethods extends Duplex implements StreamUser {
     this._unrefTimer();
     this.connecting = true;
     this.emit('connectionAttempt', path, undefined, undefined);
-    this[kOpen](path, options);
+    this[kOpen](path, open);
     return this;
   }
 
-  private [kOpen](path: string, options: LooseOptions): void {
-    const limited = connectPatience(options['connectTimeout']);
-    const padded = isPadded(options['abstractLength'] as AbstractLength | undefined);
-    const address = encodeAddress(path);
-    const expectation = expectationOf(options) ?? this[kExpectation] ?? null;
+  private [kPrepare](path: string, options: LooseOptions): Opening {
+    return {
+      limited: connectPatience(options['connectTimeout']),
+      padded: isPadded(options['abstractLength'] as AbstractLength | undefined),
+      address: encodeAddress(path),
+      expectation: expectationOf(options) ?? this[kExpectation] ?? null,
+    };
+  }
+
+  private [kOpen](path: string, { limited, padded, address, expectation }: Opening): void {
     const connection = this[kConnection];
     const started = startEngine();
     if (started < 0) {
@@ -167,12 +183,11 @@ export class SocketMethods extends Duplex implements StreamUser {
   }
 
   /** From now on this socket is `connection`. */
-  [kAttach](connection: Connection): void {
+  [kAttach](connection: Connection, target = this[kUserBuffer]?.first()): void {
     this[kConnection] = connection;
     this[kGone] = null;
     connection.serve(this);
     this[kPendingSeen] = 0;
-    const target = this[kUserBuffer]?.first();
     if (target !== undefined) connection.readInto(target);
     const { busyPoll, maxDescriptors } = this[kOptions];
     if (busyPoll !== undefined) connection.setBusyPoll(busyPoll);

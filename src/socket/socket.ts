@@ -285,17 +285,24 @@ function from(
 }
 
 function openDescriptor(socket: SocketMethods, fd: number, options: GivenOptions): void {
+  // The user's own function, which may throw: until here the descriptor is still its owner's.
+  const target = socket[kUserBuffer]?.first();
   const handle = engine().adopt(fd);
   if (handle < 0) throw errnoException(handle, 'open');
   const { pauseOnCreate, manualStart } = options as Readonly<Record<string, unknown>>;
   const connection = new Connection(handle);
-  if (options.readable === false || manualStart) socket[kAttach](connection);
-  else start(socket, connection, Boolean(pauseOnCreate));
+  if (options.readable === false || manualStart) socket[kAttach](connection, target);
+  else start(socket, connection, Boolean(pauseOnCreate), target);
 }
 
 /** A socket made of a connection is connected, and reads, from the start. */
-function start(socket: SocketMethods, connection: Connection, paused: boolean): void {
-  socket[kAttach](connection);
+function start(
+  socket: SocketMethods,
+  connection: Connection,
+  paused: boolean,
+  target?: Uint8Array,
+): void {
+  socket[kAttach](connection, target);
   if (paused) (socket as unknown as { readableFlowing: boolean }).readableFlowing = false;
   else socket.read(0);
 }

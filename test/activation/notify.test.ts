@@ -201,6 +201,43 @@ test('the watchdog says nothing while the service is not well', async (t) => {
   clearInterval(hold);
 });
 
+test('a watchdog whose healthy() fails is not well, warns once, and asks again', async (t) => {
+  const failures: Record<string, () => boolean | Promise<boolean>> = {
+    rejects: () => Promise.reject(new Error('ill')),
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- as plain JavaScript may
+    'rejects with nothing': () => Promise.reject(undefined),
+    throws: () => {
+      throw new Error('ill');
+    },
+    'has a then that throws': () =>
+      ({
+        then() {
+          throw new Error('ill');
+        },
+      }) as unknown as Promise<boolean>,
+  };
+  for (const [how, fail] of Object.entries(failures)) {
+    const name = freshPath(t);
+    const manager = await startManager(t, name, 2);
+    withEnvironment(t, { NOTIFY_SOCKET: name, WATCHDOG_USEC: '4000', WATCHDOG_PID: undefined });
+    const warnings: string[] = [];
+    const heard = (warning: Error): void => void warnings.push(warning.message);
+    process.on('warning', heard);
+    const hold = setInterval(() => undefined, 1000);
+    let asked = 0;
+    const dog = watchdog({ healthy: () => ((asked += 1) <= 3 ? fail() : true) });
+    while (asked < 3) await new Promise((resolve) => setImmediate(resolve));
+    notify({ status: how });
+    assert.equal((await manager.received()).text, `STATUS=${how}`);
+    assert.equal((await manager.received()).text, 'WATCHDOG=1');
+    dog?.stop();
+    clearInterval(hold);
+    process.off('warning', heard);
+    assert.equal(warnings.length, 1, how);
+    assert.match(warnings[0] ?? '', /healthy\(\) failed/);
+  }
+});
+
 test('nobody who waits for it, no watchdog', (t) => {
   const name = freshPath(t);
   const cases = [
