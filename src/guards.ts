@@ -27,7 +27,6 @@ export function guardsAmong(names: readonly string[], options: unknown): Guards 
   if (typeof options !== 'object' || options === null) return null;
   let found: Record<string, unknown> | null = null;
   for (const name of names) {
-    if (!(name in options)) continue;
     const value = (options as Guards)[name];
     // Who does not want to know who wrote what loses nothing.
     if (value === undefined || (name === 'passCredentials' && value === false)) continue;

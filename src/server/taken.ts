@@ -63,9 +63,10 @@ function withInherited<Options extends object>(
   names: readonly string[],
 ): Options {
   for (const name of names) {
-    if (!Object.hasOwn(copy, name) && name in options) {
-      Reflect.set(copy, name, Reflect.get(options, name));
-    }
+    if (Object.hasOwn(copy, name)) continue;
+    const value: unknown = Reflect.get(options, name);
+    // A proxy may know what it does not list.
+    if (value !== undefined || name in options) Reflect.set(copy, name, value);
   }
   return copy;
 }

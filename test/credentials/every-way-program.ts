@@ -309,6 +309,11 @@ function clientWays(): Record<string, Client> {
       http.request({ ...requestTo(to), agent: new http.Agent(options) }).end(),
     'https.request': (to, options) => https.request({ ...requestTo(to), ...options }).end(),
     'tls.connect': (to, options) => tls.connect({ ...to, ...options }),
+    'tls.connect, inherited': (to, options) =>
+      tls.connect(Object.assign(Object.create(options) as Options, to)),
+    'tls.connect with a socket': (_, options) =>
+      tls.connect({ socket: new net.Socket(), ...options }),
+    'net.Socket of a descriptor': (_, options) => new net.Socket({ fd: 2, ...options }),
     'http2.connect': (to, options) =>
       http2.connect('http://localhost', { ...to, ...options } as never),
     'http2.connect, secure': (to, options) =>

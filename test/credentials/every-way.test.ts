@@ -46,6 +46,9 @@ const ofSubclasses = [
   'a subclass of net.Socket, when made',
   'https.request',
   'tls.connect',
+  'tls.connect, inherited',
+  'tls.connect with a socket',
+  'net.Socket of a descriptor',
   'http2.connect, secure',
 ];
 

@@ -296,6 +296,7 @@ test('features() and a global variable tell what was replaced', async (t) => {
     'net.Socket',
     'net.Server',
     'net.createServer',
+    'net._normalizeArgs',
     'http.Server',
     'http.createServer',
     'http.Agent.prototype.getName',
