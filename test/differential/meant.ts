@@ -37,6 +37,7 @@ export function rowOf(difference: Difference, meant: readonly Meant[]): string |
 
 const all: readonly Meant[] = [
   { row: 'which of two sockets is told first', explains: otherOrder },
+  { row: 'clients that came together with the one whose listener', explains: endedByClose },
   { row: 'a socket that writes more than its queue holds', explains: fullQueue },
   { row: 'when short writes reach the kernel', explains: refusedLater },
   { row: 'when ticks and promises run', explains: tickBehindException },
@@ -63,6 +64,17 @@ function reaches({ lane, kind, text }: Entry, passesOn: boolean): boolean {
   if (passesOn) return true;
   if (kind === 'event') return text.startsWith('close ');
   return /^(write|end|destroy|connectAgain|pause|resume|read|closeServer)/.test(text);
+}
+
+/** The server is closed; what `net` has not accepted is reset, and what we have accepted and not told of is ended. */
+function endedByClose({ lane, expected, actual }: Difference): boolean {
+  const left = expected.entries[expected.place];
+  const right = actual.entries[actual.place];
+  if (!lane.startsWith('c') || left === undefined || right === undefined) return false;
+  const closed = expected.recording.entries
+    .slice(0, expected.position)
+    .some(({ text }) => text.startsWith('closeServer'));
+  return closed && left.text.includes('ECONNRESET') && /^(connect|end)\b/.test(right.text);
 }
 
 /** Bytes, events and errors are the same; what waits in which queue, and for how long, is not. */
