@@ -44,6 +44,9 @@ export abstract class EngineConnection<User extends ConnectionUser>
   bytesWritten = 0;
 
   protected user: User | null = null;
+  /** All that there was to read has been told. */
+  private ended = false;
+  private shutDown = false;
   protected shutdownCallback: ((status: number) => void) | null = null;
   protected closedCallback: (() => void) | null = null;
 
@@ -90,6 +93,8 @@ export abstract class EngineConnection<User extends ConnectionUser>
         this.bytesWritten,
       );
     submit(this.handle, Ask.close, 0, 0);
+    // As with `net`, it is closed when destroy() returns. If both ends are done, nobody can tell.
+    if (!this.ended || !this.shutDown) flush();
   }
 
   /** `atOnce`: of messages that are received together. */
@@ -137,6 +142,7 @@ export abstract class EngineConnection<User extends ConnectionUser>
 
   onEnd(): void {
     this.reading = false;
+    this.ended = true;
     if (debugging) debug('#%d: end', this.handle);
     if (this.user !== null) this.runInAsyncScope(ended, this.user);
   }
@@ -150,6 +156,7 @@ export abstract class EngineConnection<User extends ConnectionUser>
   abstract onWritten(status: number): void;
 
   onShutdown(status: number): void {
+    this.shutDown = true;
     const callback = this.shutdownCallback;
     this.shutdownCallback = null;
     if (callback !== null && this.user !== null) callback(status);

@@ -1,9 +1,18 @@
 /** destroy(), destroySoon(), resetAndDestroy(), and peers that go without saying so. */
 import assert from 'node:assert/strict';
-import type { Socket } from 'node:net';
+import nodeNet, { type Socket } from 'node:net';
 import { bothFamilies, scenario, type Stage } from './scenario';
 import { type ChildBody, inChild, startChild } from '../helpers/child';
-import { discard, happens, listen, pair, pattern, received, receives } from '../helpers/sockets';
+import {
+  discard,
+  happens,
+  listen,
+  pair,
+  pattern,
+  received,
+  receives,
+  tolerate,
+} from '../helpers/sockets';
 
 const lifeEvents = ['end', 'finish', 'error', 'close'] as const;
 
@@ -467,4 +476,31 @@ scenario(
     stage.trace('peer', hadError, errors);
     assert.equal(errors, 1);
   },
+);
+
+scenario(
+  'a socket is closed for its peer when destroy() returns, read from or not',
+  async (stage) => {
+    for (const reads of [true, false]) {
+      for (let round = 0; round < 20; round += 1) {
+        const address = stage.address();
+        const server = await listen(stage, address);
+        const accepted = happens(server, 'connection');
+        // Of `net`, whichever is tried: it says at once what the kernel does.
+        const client = nodeNet.connect(address);
+        discard(stage, client);
+        tolerate(client);
+        const [peer] = (await accepted) as [Socket];
+        if (client.connecting) await happens(client, 'connect');
+        if (reads) peer.resume();
+        else peer.pause();
+        await stage.settled();
+        peer.destroy();
+        const refused = new Promise((resolve) => client.write('x', resolve));
+        stage.trace('client', await refused);
+        assert.equal(Reflect.get(Object(await refused), 'code'), 'EPIPE');
+      }
+    }
+  },
+  { over: bothFamilies },
 );
