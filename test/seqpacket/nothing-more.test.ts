@@ -58,7 +58,9 @@ function record(end: End, { nameOf }: Files): void {
     const { credentials, descriptors } = info;
     const files = descriptors.map((descriptor) => {
       const name = nameOf(descriptor.fd);
-      descriptor.close();
+      // Some stay open for a while, so that what comes next may have to wait.
+      if (received.length % 3 === 0) setImmediate(() => descriptor.close());
+      else descriptor.close();
       return name;
     });
     const from =
@@ -111,7 +113,8 @@ async function connectTo(
   const clientTakes = takes[random(takes.length)] ?? 0;
   const passCredentials = random(3) === 0 ? (random(2) === 0 ? 'pidfd' : true) : false;
   const path = freshPath(t);
-  const most = { maxOpenDescriptors: 100_000 };
+  // Or four messages' worth, so that some have to wait.
+  const most = random(2) === 0 ? {} : { maxOpenDescriptors: 100_000 };
   const server = seqpacket.createServer({
     ...limits,
     ...most,
