@@ -270,11 +270,11 @@ test('serve() takes the options of createServer(), as net.Server makes of them',
   assert.throws(() => serve(nodeNet.createServer(), wrong), { code: 'ERR_INVALID_ARG_TYPE' });
 });
 
-test('a TLS server with allowHalfOpen, as docs/http.md has it, loses nothing of an echo', async (t) => {
+test('a TLS server, half-open without being told so, loses nothing of an echo', async (t) => {
   const to = path.join(folder(t), 's');
   const server = serve(
     tls.createServer(certificate(t), (socket) => socket.pipe(socket)),
-    { path: to, allowHalfOpen: true },
+    { path: to },
   );
   t.after(() => server.close());
   await happens(server, 'listening');
