@@ -148,6 +148,8 @@ bool UringEngine::TellReceived(MessageSocket& socket, bool& more) {
 
 void UringEngine::KeepUnread(MessageSocket& socket, const uring::Answer& answer,
                              std::vector<std::byte>& unread) {
+  // What a poll request says is no message.
+  if (static_cast<Purpose>(answer.tag >> 56) != Purpose::kReceive) return;
   // A message, unless it is the end, which stays in the kernel, or no bytes at all.
   if (answer.result > 0 || (answer.result == 0 && !OnlyEndIsLeft(socket))) {
     const auto full_length = static_cast<size_t>(answer.result);
