@@ -10,6 +10,7 @@ import * as net from './net';
 import type { ServerOptions } from './server/options';
 import type { ConnectionListener } from './server/server';
 import type { SocketOptions } from './socket/options';
+import { nextTick } from './real-time';
 
 const EBADF = -9;
 const EPROTOTYPE = -91;
@@ -52,7 +53,7 @@ function expectKind(descriptor: Descriptor, kind: number, what: string): void {
 const owned = Object.assign(Object.create(fs) as typeof fs, {
   close(fd: number, closed: (error: Error | null) => void): void {
     const status = requireAddon('Descriptor').closeOwned(fd);
-    process.nextTick(closed, status < 0 ? errnoException(status, 'close') : null);
+    nextTick(closed, status < 0 ? errnoException(status, 'close') : null);
   },
 });
 

@@ -5,6 +5,7 @@ import { Descriptor, MAXIMUM_DESCRIPTORS, type Account } from './descriptor';
 import { closeAll } from './descriptor-sending';
 import { descriptorNumbers, engine } from './engine/engine';
 import { addHint, codedError, errnoException } from './errors';
+import { clearTimeout, setTimeout } from './real-time';
 
 export interface DescriptorLimits {
   /**

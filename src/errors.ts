@@ -42,13 +42,26 @@ function decorate(
   decorated.syscall = syscall;
   if (address !== undefined) decorated.address = address;
   const hint = hintFor(decorated.code, syscall, address, type);
-  if (hint !== undefined) addHint(decorated, hint);
+  if (typeof hint === 'string') addHint(decorated, hint);
+  else if (hint !== undefined) addLazyHint(decorated, hint);
   return decorated;
 }
 
 /** Not enumerable: printed errors look like Node's. */
 export function addHint(error: Error, hint: string): void {
   Object.defineProperty(error, 'hint', { value: hint, configurable: true, writable: true });
+}
+
+/** Found out when somebody reads it: most errors are only looked at for their code, and the file system may be slow to answer. */
+function addLazyHint(error: Error, find: () => string): void {
+  let hint: string | undefined;
+  Object.defineProperty(error, 'hint', {
+    get: () => (hint ??= find()),
+    set: (value: string) => {
+      addHint(error, value);
+    },
+    configurable: true,
+  });
 }
 
 /** `connect ENOENT /run/x.sock`: what `net` reports for a connection or a half-open operation. */

@@ -7,7 +7,7 @@ function describe(address: string): string {
   return isAbstract(address) ? `the abstract name '@${address.slice(1)}'` : `'${address}'`;
 }
 
-/** Why a pathname could not be reached: looked up only once something has failed. */
+/** Why a pathname could not be reached. Looks. */
 function missing(address: string): string {
   if (looksLikeAddress(address)) {
     return `${describe(address)} was taken for a pathname, as in node:net; parseAddress() reads it as an address`;
@@ -28,12 +28,15 @@ function refused(address: string): string {
   return `nobody listens on ${describe(address)}; the file was left behind`;
 }
 
-function forConnect(code: string, address: string, type: string): string | undefined {
+/** What has to be looked up is looked up when somebody wants to know. */
+type Hint = string | (() => string) | undefined;
+
+function forConnect(code: string, address: string, type: string): Hint {
   switch (code) {
     case 'ENOENT':
-      return missing(address);
+      return () => missing(address);
     case 'ECONNREFUSED':
-      return refused(address);
+      return () => refused(address);
     case 'EACCES':
       return `connecting to ${describe(address)} takes write permission on it and search permission on every directory above it`;
     case 'EPROTOTYPE':
@@ -47,7 +50,7 @@ function forConnect(code: string, address: string, type: string): string | undef
   }
 }
 
-function forListen(code: string, address: string): string | undefined {
+function forListen(code: string, address: string): Hint {
   switch (code) {
     case 'EADDRINUSE':
       return isAbstract(address)
@@ -56,9 +59,10 @@ function forListen(code: string, address: string): string | undefined {
     case 'EACCES': {
       // `net` says EACCES for a missing directory as well.
       const directory = path.dirname(address);
-      return fs.existsSync(directory)
-        ? `creating ${describe(address)} takes write permission on '${directory}'`
-        : `the directory '${directory}' does not exist`;
+      return () =>
+        fs.existsSync(directory)
+          ? `creating ${describe(address)} takes write permission on '${directory}'`
+          : `the directory '${directory}' does not exist`;
     }
     case 'ENOENT':
       return `the directory '${path.dirname(address)}' does not exist`;
@@ -77,7 +81,7 @@ export function hintFor(
   syscall: string,
   address?: string,
   type = 'SOCK_STREAM',
-): string | undefined {
+): Hint {
   if (code === 'EMFILE') return 'this process has no descriptor left (see `ulimit -n`)';
   if (code === 'ENFILE') return 'the system has no descriptor left';
   if (code === 'EPIPE') return 'the peer has closed its end and will read nothing more';

@@ -18,6 +18,7 @@ import { takeConnections } from './server/cluster-worker';
 import { taken } from './server/taken';
 import type { ServerListenOptions, ServerOptions } from './server/options';
 import type { SocketConnectOptions, SocketOptions } from './socket/options';
+import { nextTick } from './real-time';
 
 configureOnce();
 
@@ -197,7 +198,7 @@ export function connector(where: string | (SocketConnectOptions & SocketOptions)
   return ({ protocol }, callback) => {
     if (protocol !== 'http:') {
       const message = `Protocol "${protocol}" not supported. Expected "http:"`;
-      process.nextTick(callback, codedError(TypeError, 'ERR_INVALID_PROTOCOL', message), null);
+      nextTick(callback, codedError(TypeError, 'ERR_INVALID_PROTOCOL', message), null);
       return;
     }
     const socket = connect(options);

@@ -2,6 +2,7 @@
 import { shown, wrongType } from '../checks';
 import { codedError, type SystemError } from '../errors';
 import { send } from './notify';
+import { clearInterval, setInterval } from '../real-time';
 
 export interface WatchdogOptions {
   /**

@@ -4,6 +4,7 @@ import { errnoException } from '../errors';
 import { CLIENT_GUARDS, guardsAmong, refuseGuards } from '../guards';
 import type { PeerCredentials } from './peer';
 import { checkAuthorize, judge, Question, refusedError, type Authorize } from './policy';
+import { clearTimeout, nextTick, setTimeout } from '../real-time';
 
 export interface ExpectationOptions {
   /**
@@ -82,7 +83,7 @@ export function meet(
   timer.unref();
   // In a tick of its own: what listeners throw is their affair, and not a rejection of this promise.
   void verdict.then(({ admitted, reason, cause }) =>
-    process.nextTick(finish, admitted === true ? null : refusedError(reason, cause)),
+    nextTick(finish, admitted === true ? null : refusedError(reason, cause)),
   );
   return forgo;
 }

@@ -1,6 +1,7 @@
 /** Ids: users or groups of a policy, by number or by name. Names are looked up once, beginning when the policy is made. */
 import { wrongValue } from '../checks';
 import { checkIdOrName, groupId, userId } from './names';
+import { now } from '../real-time';
 
 /** Milliseconds before a name that there was not is looked up again. */
 const RETRY = 1000;
@@ -36,7 +37,7 @@ export class Ids {
   /** Something to wait for before `has()` can say no. */
   get pending(): Promise<void> | null {
     if (this.#lookUp !== null) return this.#lookUp;
-    if (this.#names.size === 0 || performance.now() - this.#lookedUp < RETRY) return null;
+    if (this.#names.size === 0 || now() - this.#lookedUp < RETRY) return null;
     return this.#begin();
   }
 
@@ -65,7 +66,7 @@ export class Ids {
         this.#failure = (error as Error).message;
       }
       this.#lookUp = null;
-      this.#lookedUp = performance.now();
+      this.#lookedUp = now();
     };
     this.#lookUp = all();
     return this.#lookUp;

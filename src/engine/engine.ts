@@ -28,6 +28,7 @@ import {
   SUBMISSION,
   SUBMISSION_CAPACITY,
 } from './records';
+import { nextTick } from '../real-time';
 
 /** What the engine tells the owner of a handle. */
 export interface HandleOwner {
@@ -193,7 +194,7 @@ function flushSoon(): void {
   if (exiting) flush();
   if (inBatch || settling || flushScheduled) return;
   flushScheduled = true;
-  process.nextTick(flushTick);
+  nextTick(flushTick);
 }
 
 /** Where up to `length` bytes may be put into the send area now. */

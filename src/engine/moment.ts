@@ -3,15 +3,14 @@
  * all that happens in one batch of events has the same moment: that of the batch's end. It is never too early, and too
  * late by no more than the thread was busy with the batch, when no timer could have run.
  */
-import { performance } from 'node:perf_hooks';
+import { now } from '../real-time';
+
+export { now };
 
 export interface Moment {
   /** Milliseconds of `now()`; of a batch that is under way, Infinity. */
   at: number;
 }
-
-/** Monotonic milliseconds. The clock as it is now: programs under test replace it, and `net`'s time-outs don't heed that. */
-export const now: () => number = performance.now.bind(performance);
 
 let inBatch = false;
 /** Of the batch that is under way, if anybody has asked for it. */

@@ -2,6 +2,7 @@
 import { abortError, errnoException } from '../errors';
 import { constants } from './constants';
 import { requireAddon } from '../checks';
+import { clearTimeout, setTimeout } from '../real-time';
 
 const { POLLERR, POLLHUP, POLLNVAL } = constants;
 

@@ -22,6 +22,8 @@ import {
 import { rememberWhatIsMade } from './constructors';
 import { pathFilter, patternsIn } from './paths';
 import { register, registration, type Registration } from './registration';
+// The rest is loaded later, when they may have been replaced.
+import '../real-time';
 import type * as Taken from '../server/taken';
 import type * as Taking from './taking';
 

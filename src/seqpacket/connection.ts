@@ -18,6 +18,7 @@ import { errnoException } from '../errors';
 import type { Attention } from './inbox';
 import { LENGTHS, received } from './memory';
 import { Withheld, type SendCallback, type Waiting } from './withheld';
+import { nextTick } from '../real-time';
 
 export type { SendCallback };
 
@@ -105,7 +106,7 @@ export class MessageConnection extends EngineConnection<MessageUser> {
   private awaitFlush(waiting: Waiting): void {
     flush();
     if (this.blocked || this.writeOutcome !== 0) this.waiting.push(waiting);
-    else process.nextTick(tell, waiting.callback, waiting.context, null);
+    else nextTick(tell, waiting.callback, waiting.context, null);
   }
 
   /** Bytes that the kernel has not taken, as far as we know. */
@@ -249,8 +250,8 @@ export class MessageConnection extends EngineConnection<MessageUser> {
     this.taken = [];
     this.waiting = [];
     // One tick each: what one of them throws is its own affair.
-    for (const { callback, context } of taken) process.nextTick(tell, callback, context, null);
-    for (const { callback, context } of waiting) process.nextTick(tell, callback, context, error);
+    for (const { callback, context } of taken) nextTick(tell, callback, context, null);
+    for (const { callback, context } of waiting) nextTick(tell, callback, context, error);
   }
 
   override onMessages(first: number, count: number): void {

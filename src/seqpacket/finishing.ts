@@ -1,5 +1,6 @@
 /** Who waits for the 'finish' of a message socket. */
 import { codedError } from '../errors';
+import { nextTick } from '../real-time';
 
 /** Of `end()`: with an error if the socket will never finish. */
 export type EndCallback = (error?: NodeJS.ErrnoException) => void;
@@ -20,9 +21,9 @@ export class FinishCallbacks {
     if (this.socket.writableFinished) {
       const code = 'ERR_STREAM_ALREADY_FINISHED';
       const error = codedError(Error, code, 'Cannot call end after a stream was finished');
-      process.nextTick(callback, error);
+      nextTick(callback, error);
     } else if (this.socket.destroyed) {
-      process.nextTick(callback, this.neverFinishes());
+      nextTick(callback, this.neverFinishes());
     } else {
       this.waiting.push(callback);
     }
@@ -30,12 +31,12 @@ export class FinishCallbacks {
 
   /** It has finished. */
   finished(): void {
-    for (const callback of this.waiting.splice(0)) process.nextTick(callback);
+    for (const callback of this.waiting.splice(0)) nextTick(callback);
   }
 
   /** It was destroyed, and will not. */
   abandoned(): void {
-    for (const callback of this.waiting.splice(0)) process.nextTick(callback, this.neverFinishes());
+    for (const callback of this.waiting.splice(0)) nextTick(callback, this.neverFinishes());
   }
 
   private neverFinishes(): Error {

@@ -11,6 +11,7 @@ import { dropAncillary, type AncillaryOfBatch } from './ancillary';
 import { giveArea, giveAreaOf, takeArea } from './areas';
 import { borrowedBatch, MessageInfo, ownedBatch, type MessageBatch } from './batch';
 import { FLAGS, FULL_LENGTHS, LENGTHS, messageMemory, OFFSETS, received } from './memory';
+import { nextTick } from '../real-time';
 
 /**
  * Messages; the end only, if nothing is in front of it; nothing until the user has closed descriptors of what came before; nothing.
@@ -304,7 +305,7 @@ export class Inbox {
     if (this.roomLookedFor || this.dead) return;
     this.roomLookedFor = true;
     // Not at once: whoever closes one is in the middle of it.
-    process.nextTick(() => {
+    nextTick(() => {
       this.roomLookedFor = false;
       if (this.dead) return;
       this.serveWaiters();
@@ -343,7 +344,7 @@ export class Inbox {
     if (this.scheduled || !this.flows || this.isHeldUp) return;
     if (this.queue.length === 0 && this.end === null) return;
     this.scheduled = true;
-    process.nextTick(() => {
+    nextTick(() => {
       this.scheduled = false;
       if (this.dead) return;
       if (this.queue.length > 0) this.tellQueue();

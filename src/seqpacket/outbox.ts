@@ -8,6 +8,7 @@ import {
 import { codedError } from '../errors';
 import type { MessageConnection, SendCallback } from './connection';
 import { byteLengthOf, bytesOf, checkCallback, refusal, type Message } from './outgoing';
+import { nextTick } from '../real-time';
 
 /** The socket, as its outbox sees it. */
 export interface OutboxUser {
@@ -92,7 +93,7 @@ export class Outbox {
       if (typeof bytes === 'string') connection.sendText(bytes, sizes[i], told);
       else connection.send(bytes, told);
     }
-    if (last < 0 && callback !== undefined) process.nextTick(callback, null);
+    if (last < 0 && callback !== undefined) nextTick(callback, null);
     return this.#hasRoom(connection);
   }
 
@@ -124,7 +125,7 @@ export class Outbox {
     } else {
       return connection;
     }
-    if (callback !== undefined) process.nextTick(callback, error);
+    if (callback !== undefined) nextTick(callback, error);
     if (fatal) user.destroy(error);
     return null;
   }
@@ -133,10 +134,10 @@ export class Outbox {
   whenFlushed(callback: SendCallback): void {
     const { connection, failure, user } = this;
     if (user.writableFinished) {
-      process.nextTick(callback, null);
+      nextTick(callback, null);
     } else if (connection === null || failure !== null) {
       const closed = codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed');
-      process.nextTick(callback, failure ?? user.errored ?? closed);
+      nextTick(callback, failure ?? user.errored ?? closed);
     } else {
       connection.whenFlushed((error) => {
         const waits = error === null && this.connection === connection && connection.queued > 0;
@@ -157,6 +158,6 @@ export class Outbox {
 function isRefused(refused: Error | null, callback: SendCallback | undefined): boolean {
   if (refused === null) return false;
   if (callback === undefined) throw refused;
-  process.nextTick(callback, refused);
+  nextTick(callback, refused);
   return true;
 }

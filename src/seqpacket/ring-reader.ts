@@ -3,6 +3,7 @@ import { codedError, errnoException } from '../errors';
 import { MESSAGE_ALIGNMENT } from '../engine/records';
 import { MessageBatch } from './batch';
 import { AROUND, COLUMNS, endAbandoned, FAILED, HEADER, MAGIC, WORD } from './ring';
+import { now } from '../real-time';
 
 /** Milliseconds between looks at whether the writing thread is still there. */
 const LOOK = 200;
@@ -28,7 +29,7 @@ export class MessageRing implements Iterable<MessageBatch> {
    */
   read(timeout = Infinity): MessageBatch | null {
     this.batch?.release();
-    const deadline = performance.now() + timeout;
+    const deadline = now() + timeout;
     for (;;) {
       const signal = Atomics.load(this.words, WORD.signal);
       // In this order: what was written before the end is there when the end is seen.
@@ -39,7 +40,7 @@ export class MessageRing implements Iterable<MessageBatch> {
         this.throwFailure();
         return null;
       }
-      const patience = deadline - performance.now();
+      const patience = deadline - now();
       if (!(patience > 0)) return null;
       const waited = Atomics.wait(this.words, WORD.signal, signal, Math.min(patience, LOOK));
       // Nobody wakes whoever waits for a thread that was terminated.

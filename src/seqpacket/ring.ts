@@ -14,6 +14,7 @@ import { MESSAGE_ALIGNMENT } from '../engine/records';
 import type { MessageBatch } from './batch';
 import type { Sink } from './inbox';
 import { FLAGS, FULL_LENGTHS, LENGTHS, OFFSETS, received } from './memory';
+import { setImmediate } from '../real-time';
 
 export const WORD = {
   magic: 0,

@@ -44,6 +44,7 @@ import type { Message } from './outgoing';
 import { RingSink } from './ring';
 import { tellWhenListened } from './listening';
 import { messageDuplex, messageWebStreams } from './streams';
+import { nextTick } from '../real-time';
 
 const DEFAULT_HIGH_WATER_MARK = 64 * 1024;
 const EPERM = -1;
@@ -266,7 +267,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     if (connection === null) return;
     if (attention === 'watch' && connection.attention === 'none') {
       // Most are listened to before the tick is over.
-      if (!this.#lookedAtSoon) process.nextTick(lookAgain, this);
+      if (!this.#lookedAtSoon) nextTick(lookAgain, this);
       this.#lookedAtSoon = true;
     } else {
       connection.attend(attention);
@@ -307,7 +308,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     }
     this.readableEnded = true;
     if (!this.allowHalfOpen && !this.writableEnded) this.end();
-    if (this.writableFinished) process.nextTick(() => this.destroy());
+    if (this.writableFinished) nextTick(() => this.destroy());
     this.emit('end');
   }
 
@@ -391,7 +392,7 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
       // A peer that is gone already makes it fail; this direction is over all the same.
       if (this.#outbox.failure !== null) return;
       this.writableFinished = true;
-      if (this.readableEnded) process.nextTick(() => this.destroy());
+      if (this.readableEnded) nextTick(() => this.destroy());
       this.#finishing.finished();
       this.emit('finish');
     });
@@ -417,11 +418,11 @@ export class Socket extends EventEmitter<SocketEvents> implements MessageUser {
     };
     // Whoever iterates is told by the iterator.
     if (failed && !(iterated && this.listenerCount('error') === 0)) {
-      process.nextTick(() => this.emit('error', error));
+      nextTick(() => this.emit('error', error));
     }
     const connection = this.#connection;
     if (connection === null) {
-      process.nextTick(close);
+      nextTick(close);
     } else {
       const { bytesRead, bytesWritten, messagesRead, messagesWritten } = connection;
       this.#counted = { bytesRead, bytesWritten, messagesRead, messagesWritten };

@@ -1,6 +1,7 @@
 /** AwaitedListener: where a listener will be once somebody knows to whom its file shall belong. Nothing is bound before. */
 import type { ListeningPoint } from './listener';
 import type { Place } from './place';
+import { nextTick } from '../real-time';
 
 export class AwaitedListener implements ListeningPoint {
   #closed = false;
@@ -9,7 +10,7 @@ export class AwaitedListener implements ListeningPoint {
   constructor(place: Promise<Place>, open: (found: Place | Error) => void) {
     // In a tick of its own: what is thrown is no rejection of this promise.
     const settle = (found: Place | Error): void => {
-      process.nextTick(() => {
+      nextTick(() => {
         if (!this.#closed) open(found);
       });
     };
@@ -31,6 +32,6 @@ export class AwaitedListener implements ListeningPoint {
 
   finish(finished: () => void): void {
     this.close();
-    process.nextTick(finished);
+    nextTick(finished);
   }
 }

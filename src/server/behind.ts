@@ -29,6 +29,7 @@ import type { ServerOptions } from './options';
 import { checkPassing } from './passing';
 import { whenSent } from './sending';
 import { taken } from './taken';
+import { nextTick } from '../real-time';
 
 /** The fields of `net.Server` that concern its listener, and the handle. */
 export interface Face extends net.Server {
@@ -186,7 +187,7 @@ function putInFront(face: Face, behind: ServerBehind): boolean {
   if (typeof handle === 'number') {
     behind.close();
     const error = listenException(handle, behind._pipeName);
-    process.nextTick(() => face.emit('error', error));
+    nextTick(() => face.emit('error', error));
     return false;
   }
   const { _connectionKey } = behind;
@@ -212,7 +213,7 @@ function handleOf(behind: ServerBehind): object {
   return {
     close(callback?: () => void): void {
       behind.close();
-      if (callback !== undefined) process.nextTick(callback);
+      if (callback !== undefined) nextTick(callback);
     },
     ref: () => behind.ref(),
     unref: () => behind.unref(),

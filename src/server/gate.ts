@@ -12,6 +12,7 @@ import { Ask, PEER } from '../engine/records';
 import { threeQuarters, type Rules } from './gate-options';
 import type * as HangUp from './hang-up';
 import { Refusal, type RefusalCode } from './refusal';
+import { clearTimeout, nextTick, setTimeout } from '../real-time';
 
 const CLOSED = 'the server was closed';
 const GONE = 'the client has gone';
@@ -150,7 +151,7 @@ export class Gate {
       pending.abort();
       const { handle, peer, source } = pending;
       // In a tick of its own: what listeners throw is no affair of whoever comes.
-      process.nextTick(() => this.#refuse(handle, peer, source, new Refusal('gone', GONE)));
+      nextTick(() => this.#refuse(handle, peer, source, new Refusal('gone', GONE)));
       return true;
     }
     return false;
@@ -178,11 +179,11 @@ export class Gate {
     // eslint-disable-next-line @typescript-eslint/no-require-imports
     const { watchForHangUp } = require('./hang-up') as typeof HangUp;
     pending.unwatch = watchForHangUp(pending.source.descriptor(), (words) => {
-      process.nextTick(() => this.#departs(pending, words));
+      nextTick(() => this.#departs(pending, words));
     });
     // In a tick of its own: what listeners throw is their affair, and not a rejection of this promise.
     void verdict.then((decided) => {
-      process.nextTick(() => {
+      nextTick(() => {
         if (this.#forget(pending)) this.#decide(pending, decided);
       });
     });
@@ -194,7 +195,7 @@ export class Gate {
     this.#departed.delete(pending);
     this.#waiting.remove(pending.peer.uid);
     pending.settle();
-    if (this.#pending.size === 0 && this.#whenIdle !== null) process.nextTick(this.#whenIdle);
+    if (this.#pending.size === 0 && this.#whenIdle !== null) nextTick(this.#whenIdle);
     return true;
   }
 
@@ -252,7 +253,7 @@ export class Gate {
   close(): void {
     this.#closed = true;
     for (const pending of this.#pending) {
-      process.nextTick(() => this.#giveUp(pending, 'closed', CLOSED));
+      nextTick(() => this.#giveUp(pending, 'closed', CLOSED));
     }
   }
 }

@@ -39,6 +39,7 @@ import { withOwner } from './owner';
 import { checkListenPassing, passingOf } from './passing';
 import { taken } from './taken';
 import { openAtPlace, placeOf, refuseOptions, type AskedPlace, type Place } from './place';
+import { nextTick } from '../real-time';
 
 export const kListener = Symbol('listener');
 export const kElsewhere = Symbol('elsewhere');
@@ -209,7 +210,7 @@ export class ServerMethods extends EventEmitter {
       const error = typeof handle === 'number' ? listenFailure(handle, path) : handle;
       if (debugging) debug('listen %s: %s', shown(path), error.message);
       listenTrace?.error.publish({ server: this[kFace], error });
-      process.nextTick(emitError, this, error);
+      nextTick(emitError, this, error);
       return;
     }
     const listener = new Listener(handle, this);
@@ -219,7 +220,7 @@ export class ServerMethods extends EventEmitter {
     this[kTraceListening]();
     this._connectionKey = `-1:${path ?? 'null'}:-1`;
     if (this._unref) this.unref();
-    process.nextTick(emitListening, this);
+    nextTick(emitListening, this);
   }
 
   protected [kTraceListening](): void {
@@ -317,7 +318,7 @@ export class ServerMethods extends EventEmitter {
   }
 
   getConnections(callback: (error: Error | null, count: number) => void): this {
-    process.nextTick(callback, null, this._connections);
+    nextTick(callback, null, this._connections);
     return this;
   }
 
@@ -361,7 +362,7 @@ export class ServerMethods extends EventEmitter {
 
   _emitCloseIfDrained(): void {
     if (this[kListener] !== null || this._connections > 0 || this[kFinishing] > 0) return;
-    process.nextTick(emitClose, this);
+    nextTick(emitClose, this);
   }
 
   ref(): this {
@@ -508,7 +509,7 @@ function addAbortSignal(server: net.Server, signal: unknown): void {
   const abort = signal as AbortSignal;
   const onAbort = (): void => void server.close();
   if (abort.aborted) {
-    process.nextTick(onAbort);
+    nextTick(onAbort);
     return;
   }
   abort.addEventListener('abort', onAbort, { once: true });

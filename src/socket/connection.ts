@@ -12,6 +12,7 @@ import { joined, LONGEST_COPIED, longestBytes, put } from './encodings';
 import { HeldBackQueue, type HeldBack } from './held-back';
 import { leftWith, loadOf } from './passing';
 import { ECANCELED, Tellers } from './tellers';
+import { nextTick, setImmediate } from '../real-time';
 
 export type WriteCallback = (status: number) => void;
 
@@ -372,7 +373,7 @@ export class Connection extends EngineConnection<StreamUser> {
   }
 
   override onWritten(status: number): void {
-    for (const watcher of this.watchers.splice(0)) process.nextTick(watcher);
+    for (const watcher of this.watchers.splice(0)) nextTick(watcher);
     payloads[this.handle] = undefined;
     const callback = this.writeCallback;
     const next = this.afterBlocked;

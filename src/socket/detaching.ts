@@ -9,6 +9,7 @@ import { kConnection, kIdle, kOptions, kUserBuffer, onReadableEnd, SocketMethods
 import type { SocketOptions } from './options';
 import { takeHeld } from './recorded';
 import { tellHead, UserBuffer } from './user-buffer';
+import { nextTick } from '../real-time';
 
 export interface Detached {
   /** The connection's, still open; whoever has it closes it. */
@@ -114,7 +115,7 @@ export function becomeNetSocket(socket: SocketMethods): void {
   // The streams go on as they are: with what they hold, an encoding, pipes.
   Object.assign(socket, { server, _server, _readableState, _writableState });
   if (timeout) socket.setTimeout(timeout);
-  process.nextTick(goOn, socket, Buffer.concat(untold));
+  nextTick(goOn, socket, Buffer.concat(untold));
 }
 
 /** Once it is known whether the descriptor has left: what this process has read already is told here. */

@@ -4,6 +4,7 @@
  */
 import type { Descriptor } from '../descriptor';
 import { closeAll } from '../descriptor-sending';
+import { setImmediate } from '../real-time';
 
 export interface HeldBack {
   /** Whether it may be told now; without it, as soon as what is in front of it was told. */

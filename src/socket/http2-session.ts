@@ -4,6 +4,7 @@
  */
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
+import { nextTick } from '../real-time';
 
 interface Session extends EventEmitter {
   readonly alpnProtocol: unknown;
@@ -39,7 +40,7 @@ export function holdSession(socket: Duplex & { readonly connecting: boolean }): 
   const release = (): void => {
     Reflect.deleteProperty(session, 'emit');
     const args = told;
-    if (args !== null) process.nextTick(() => session.emit('connect', ...args));
+    if (args !== null) nextTick(() => session.emit('connect', ...args));
   };
   socket.once('connect', release);
 }

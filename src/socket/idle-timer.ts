@@ -6,11 +6,8 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 import net from 'node:net';
-import timers from 'node:timers';
 import { now, thisMoment, type Moment } from '../engine/moment';
-
-// As they are now: programs under test replace them, and `net`'s time-outs don't heed that.
-const { setTimeout, clearTimeout } = timers;
+import { clearTimeout, setTimeout } from '../real-time';
 
 /** The longest a timer can wait. */
 const LONGEST = 2 ** 31 - 1;

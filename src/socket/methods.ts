@@ -35,6 +35,7 @@ import { forgetRecorded, recordWhile } from './recorded';
 import type { UserBuffer } from './user-buffer';
 import { writeAfterEnd } from './write-after-end';
 import { lengthToWrite, writeOut, writeShort, writeThrough } from './writing';
+import { nextTick } from '../real-time';
 
 export const kConnection = Symbol('connection');
 export const kIdle = Symbol('idle timer');
@@ -415,7 +416,7 @@ export class SocketMethods extends Duplex implements StreamUser {
     const hadError = error !== null && error !== undefined;
     if (connection === null) {
       callback(error);
-      process.nextTick(emitClose, this);
+      nextTick(emitClose, this);
     } else {
       this[kBytesRead] = connection.bytesRead;
       this[kBytesWritten] = connection.bytesWritten;

@@ -9,6 +9,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { flush } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
 import { DESTROYED_WRITES_FAIL } from '../net-version';
+import { nextTick } from '../real-time';
 
 /** Its socket was destroyed. */
 export const ECANCELED = -125;
@@ -152,7 +153,7 @@ export class Tellers {
       } finally {
         if (!returned) {
           this.waiting = [...waiting.slice(i + 1), ...this.waiting];
-          process.nextTick(() => this.tellWaiting(then));
+          nextTick(() => this.tellWaiting(then));
         }
       }
     }

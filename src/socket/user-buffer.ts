@@ -1,6 +1,7 @@
 /** The `onread` option: received bytes go straight into memory of the user's, and no 'data' is emitted. */
 import { Duplex } from 'node:stream';
 import { types } from 'node:util';
+import { nextTick } from '../real-time';
 
 /** Whatever it returns but `false` means that reading goes on; most programs return nothing. */
 export type OnReadCallback = (length: number, buffer: Uint8Array) => unknown;
@@ -76,7 +77,7 @@ export function tellHead(
   const restores = (['read', 'resume'] as const).map((name) => {
     const before = Object.getOwnPropertyDescriptor(socket, name);
     const value = (...given: unknown[]): unknown => {
-      process.nextTick(tell);
+      nextTick(tell);
       return Reflect.apply(Duplex.prototype[name] as () => unknown, socket, given);
     };
     Object.defineProperty(socket, name, { value, writable: true, configurable: true });
@@ -85,5 +86,5 @@ export function tellHead(
       else Object.defineProperty(socket, name, before);
     };
   });
-  process.nextTick(tell);
+  nextTick(tell);
 }

@@ -1,6 +1,7 @@
 /** What `write()` does once the peer has ended and this end has ended with it. */
 import { addHint, codedError } from '../errors';
 import type { SocketMethods } from './methods';
+import { nextTick } from '../real-time';
 
 type Callback = (error: Error | null | undefined) => void;
 
@@ -19,7 +20,7 @@ export function writeAfterEnd(write: SocketMethods['write']): SocketMethods['wri
       error,
       'the peer sent its end, so this socket ended too; `allowHalfOpen: true` prevents that',
     );
-    if (typeof done === 'function') process.nextTick(done, error);
+    if (typeof done === 'function') nextTick(done, error);
     this.destroy(error);
     return false;
   };
