@@ -137,21 +137,49 @@ export interface Loaded {
   readonly reason?: string;
 }
 
+/** As node-gyp-build has it. */
+interface Find {
+  (folder: string): unknown;
+  resolve(folder: string): string;
+}
+
+/** On what a copy of this module has from the addon: it is that copy's. */
+const kTaken = Symbol.for('afunix.taken');
+
+/**
+ * The addon in `file`, whose exports belong to one copy of this module. `require` gives one object to all that are in a thread: test runners that
+ * load modules anew for each file, or a bundle beside the package. A copy that comes later has an instance of its own, with its own engine.
+ */
+function ownInstance(first: unknown, file: () => string): NativeBinding {
+  let instance = first as NativeBinding & { [kTaken]?: true };
+  if (instance[kTaken] === true) {
+    const module = { exports: {} };
+    process.dlopen(module, file());
+    instance = module.exports as NativeBinding;
+  }
+  Object.defineProperty(instance, kTaken, { value: true });
+  return instance;
+}
+
+function find(): NativeBinding {
+  const named = process.env['AFUNIX_ADDON'];
+  if (named !== undefined && named !== '') {
+    const file = path.resolve(named);
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    return ownInstance(require(file), () => file);
+  }
+  const folder = path.join(__dirname, '..');
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const build = require('node-gyp-build') as Find;
+  return ownInstance(build(folder), () => build.resolve(folder));
+}
+
 function load(): Loaded {
   if (process.platform !== 'linux') {
     return { native: null, reason: `afunix runs on Linux; this is ${process.platform}` };
   }
   try {
-    const named = process.env['AFUNIX_ADDON'];
-    // eslint-disable-next-line @typescript-eslint/no-require-imports
-    const find = require('node-gyp-build') as (folder: string) => unknown;
-    const native = (
-      named === undefined
-        ? find(path.join(__dirname, '..'))
-        : // eslint-disable-next-line @typescript-eslint/no-require-imports
-          require(path.resolve(named))
-    ) as NativeBinding;
-    return { native };
+    return { native: find() };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { native: null, reason: `the addon could not be loaded: ${message.split('\n', 1)[0]}` };
