@@ -59,6 +59,8 @@ struct Connection : Endpoint {
   bool shutdown_wanted = false;
   // An error from the kernel that waits for the data before it to be reported.
   int read_error = 0;
+  // The last read of a stream left nothing behind it but an end, or an error.
+  bool drained = false;
   // Of a stream: −errno of what was pending, told behind all that was received before it.
   int32_t write_failure = 0;
   int64_t busy_poll = 0;

@@ -214,13 +214,14 @@ void ReadinessEngine::LookAtQueue() {
 bool ReadinessEngine::LookAt(Connection& socket) {
   const bool is_stream = socket.kind == Endpoint::Kind::kStream;
   bool more = false;
+  socket.drained = false;
   if (socket.reading && socket.ready) {
     more = is_stream ? ReadSome(static_cast<StreamSocket&>(socket))
                      : ReadMessages(static_cast<MessageSocket&>(socket));
   } else if (socket.watches_end && socket.ready) {
     LookForEnd(static_cast<MessageSocket&>(socket));
   }
-  if (socket.writable && !(more && socket.hung_up)) {
+  if (socket.writable && (!more || !socket.hung_up || socket.drained)) {
     socket.writable = false;
     OnWritable(socket);
   }

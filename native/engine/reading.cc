@@ -126,6 +126,7 @@ bool ReadinessEngine::ReadSome(StreamSocket& socket) {
       emptied = !socket.hung_up || IsEmpty(socket);
     }
     emptied = emptied && !socket.has_out_of_band;
+    socket.drained = emptied;
     if (emptied && socket.peer_gone && socket.read_error == 0 && reset_behind_data_ends_) {
       FinishReading(socket);
       return false;

@@ -153,7 +153,7 @@ void ReadinessEngine::FailWriting(Connection& socket, int32_t outcome) {
 
 bool ReadinessEngine::TellWriteFailure(Connection& socket) {
   if (socket.write_failure == 0) return false;
-  if (socket.reading && socket.ready) return true;
+  if (socket.reading && socket.ready && !socket.drained) return true;
   if (socket.reading && !MayReadNow(static_cast<StreamSocket&>(socket))) return false;
   TellWritten(socket, std::exchange(socket.write_failure, 0));
   return false;
