@@ -174,6 +174,17 @@ function find(): NativeBinding {
   return ownInstance(build(folder), () => build.resolve(folder));
 }
 
+/** The first line of its message; of what the permission model refused also what it was, which the message does not say. */
+function whatFailed(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const [line = ''] = message.split('\n', 1);
+  const { code, resource, permission } = Object(error) as Record<string, unknown>;
+  if (code !== 'ERR_ACCESS_DENIED') return line;
+  const what = typeof resource === 'string' ? resource : '';
+  if (permission !== 'FileSystemRead' || what === '') return line;
+  return `${line.replace(/\.? Use --allow-fs-read .*$/, '')}: allow it by --allow-fs-read=${what}`;
+}
+
 function load(): Loaded {
   if (process.platform !== 'linux') {
     return { native: null, reason: `afunix runs on Linux; this is ${process.platform}` };
@@ -181,8 +192,7 @@ function load(): Loaded {
   try {
     return { native: find() };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return { native: null, reason: `the addon could not be loaded: ${message.split('\n', 1)[0]}` };
+    return { native: null, reason: `the addon could not be loaded: ${whatFailed(error)}` };
   }
 }
 
