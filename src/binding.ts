@@ -161,6 +161,54 @@ function ownInstance(first: unknown, file: () => string): NativeBinding {
   return instance;
 }
 
+/** What Node's permission model says, and what is said if addons are not allowed. */
+interface Denied extends NodeJS.ErrnoException {
+  readonly permission?: string;
+  readonly resource?: string;
+}
+
+function runsOnGlibc(): boolean {
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return header?.glibcVersionRuntime !== undefined;
+}
+
+/**
+ * node-gyp-build, which looks for a file in /etc to know the C library. Where the permission model does not let it, it is told: a program
+ * whose own folder can be read needs no more than `--allow-addons`.
+ */
+function nodeGypBuild(): Find {
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    return require('node-gyp-build') as Find;
+  } catch (error) {
+    if ((error as Denied).code !== 'ERR_ACCESS_DENIED' || process.env['LIBC'] !== undefined) {
+      throw error;
+    }
+    process.env['LIBC'] = runsOnGlibc() ? 'glibc' : 'musl';
+    try {
+      // eslint-disable-next-line @typescript-eslint/no-require-imports
+      return require('node-gyp-build') as Find;
+    } finally {
+      Reflect.deleteProperty(process.env, 'LIBC');
+    }
+  }
+}
+
+/** The package: what is looked into for the addon. */
+const folder = path.join(__dirname, '..');
+
+/** What has to be allowed, of what Node only says that it is not; node-gyp-build finds nothing in a folder that it cannot read. */
+function remedy({ code, permission, resource }: Denied): string {
+  if (code === 'ERR_DLOPEN_DISABLED') return ': allow it by --allow-addons';
+  const { permission: permissions } = process as {
+    permission?: { has(scope: string, reference: string): boolean };
+  };
+  if (permissions?.has('fs.read', folder) === false)
+    return `: allow it by --allow-fs-read=${folder}/*`;
+  if (code !== 'ERR_ACCESS_DENIED' || permission !== 'FileSystemRead') return '';
+  return `: allow it by --allow-fs-read=${resource ?? ''}`;
+}
+
 function find(): NativeBinding {
   const named = process.env['AFUNIX_ADDON'];
   if (named !== undefined && named !== '') {
@@ -168,21 +216,15 @@ function find(): NativeBinding {
     // eslint-disable-next-line @typescript-eslint/no-require-imports
     return ownInstance(require(file), () => file);
   }
-  const folder = path.join(__dirname, '..');
-  // eslint-disable-next-line @typescript-eslint/no-require-imports
-  const build = require('node-gyp-build') as Find;
+  const build = nodeGypBuild();
   return ownInstance(build(folder), () => build.resolve(folder));
 }
 
-/** The first line of its message; of what the permission model refused also what it was, which the message does not say. */
+/** The first line of its message, and what would help. */
 function whatFailed(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const [line = ''] = message.split('\n', 1);
-  const { code, resource, permission } = Object(error) as Record<string, unknown>;
-  if (code !== 'ERR_ACCESS_DENIED') return line;
-  const what = typeof resource === 'string' ? resource : '';
-  if (permission !== 'FileSystemRead' || what === '') return line;
-  return `${line.replace(/\.? Use --allow-fs-read .*$/, '')}: allow it by --allow-fs-read=${what}`;
+  return line.replace(/\.? Use --allow-fs-read .*$/, '') + remedy(Object(error) as Denied);
 }
 
 function load(): Loaded {

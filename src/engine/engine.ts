@@ -148,7 +148,8 @@ export function startEngine(): number {
   const { engine: name, reason } = choice;
   if (debugging) debug('engine: %s%s', name, reason === undefined ? '' : ` (${reason})`);
   if (engineChannel.hasSubscribers) engineChannel.publish({ ...choice });
-  process.on('exit', flushAtExit);
+  // First: one that was there before may throw.
+  process.prependListener('exit', flushAtExit);
   if (defaultBusyPoll > 0) native.setBusyPoll(-1, defaultBusyPoll);
   return 0;
 }

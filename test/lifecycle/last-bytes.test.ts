@@ -19,6 +19,8 @@ interface Way {
   readonly signal?: NodeJS.Signals;
   /** How many times the bytes have to arrive. */
   readonly times?: number;
+  /** A listener for 'exit' that was there before anything else throws. */
+  readonly exitThrows?: boolean;
   /** Called inside 'connect'; writes and ends the process. Must use nothing else from its file. */
   readonly last: (context: WayContext) => void;
 }
@@ -132,6 +134,13 @@ const ways: Readonly<Record<string, Way>> = {
       client.pause();
     },
   },
+  "a write, then process.exit(), where an older listener for 'exit' throws": {
+    exitThrows: true,
+    last: ({ client, bytes }) => {
+      client.write(bytes);
+      process.exit(0);
+    },
+  },
   "a write in 'exit'": {
     last: ({ client, bytes }) => {
       process.on('exit', () => void client.write(bytes));
@@ -156,7 +165,7 @@ const ways: Readonly<Record<string, Way>> = {
 async function arrives(
   t: TestContext,
   specifier: string,
-  { last, size = 999, signal, code = 0, times = 1 }: Way,
+  { last, size = 999, signal, code = 0, times = 1, exitThrows = false }: Way,
 ) {
   const address = freshPath(t);
   const peers: Socket[] = [];
@@ -165,9 +174,14 @@ async function arrives(
   const accepted = happens(server, 'connection');
   const lone = startLone(
     t,
-    { address, size, source: `(${last.toString()})` },
+    { address, size, exitThrows, source: `(${last.toString()})` },
     ({ net, require, parameters }) => {
       const { runInThisContext } = require('node:vm') as typeof import('node:vm');
+      if (parameters.exitThrows) {
+        process.on('exit', () => {
+          throw new Error('from an older listener');
+        });
+      }
       const bytes = Buffer.alloc(parameters.size, 'All of this has to arrive. ');
       const last = runInThisContext(parameters.source) as Way['last'];
       const client = net.connect(parameters.address, () => last({ net, client, bytes }));

@@ -1,42 +1,54 @@
-/** Node's permission model: `features()` says what the addon lacks, and with that it works. */
+/** Node's permission model: what a program has to be allowed in order to use afunix. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { realpathSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { test } from 'node:test';
+import { root } from '../integration/support';
 
-const root = realpathSync(dirname(require.resolve('afunix/package.json')));
 const [major = 0] = process.versions.node.split('.').map(Number);
-const flag = major < 22 ? '--experimental-permission' : '--permission';
+const MODEL = major < 22 ? '--experimental-permission' : '--permission';
 
-interface Addon {
-  readonly available: boolean;
-  readonly reason?: string;
+const PROGRAM = `
+const { createServer, features, socketpair } = require(${JSON.stringify(require.resolve('afunix'))});
+const { addon } = features();
+process.stdout.write(JSON.stringify([addon, process.env.LIBC]) + '\\n');
+if (addon.available) {
+  const [one, other] = socketpair();
+  one.end('said');
+  other.on('data', (data) => process.stdout.write(JSON.stringify(String(data)))).on('end', () => other.destroy());
 }
+`;
 
-/** `features().addon` of a program that may load addons and read these. */
-function addonWith(readable: readonly string[]): Addon {
-  const program = `console.log(JSON.stringify(require(${JSON.stringify(root)}).features().addon))`;
-  const reads = readable.map((path) => `--allow-fs-read=${path}`);
+function run(...allowed: readonly string[]): { lines: unknown[]; stderr: string } {
+  const { LIBC: _, ...env } = process.env;
   const { stdout, stderr } = spawnSync(
     process.execPath,
-    [flag, '--allow-addons', ...reads, '-e', program],
-    { encoding: 'utf8', cwd: root },
+    [MODEL, ...allowed, '--input-type=commonjs', '-e', PROGRAM],
+    { cwd: root, encoding: 'utf8', env },
   );
-  assert.notEqual(stdout, '', stderr);
-  return JSON.parse(stdout) as Addon;
+  const lines = stdout.split('\n').filter((line) => line !== '');
+  return { lines: lines.map((line) => JSON.parse(line) as unknown), stderr };
 }
 
-test('what a reason says to allow is all that the addon needs', () => {
-  const readable = [root];
-  let addon = addonWith(readable);
-  // Each is asked for by itself; a handful is more than there are.
-  for (let round = 0; round < 8 && !addon.available; round += 1) {
-    const [, named] = /: allow it by --allow-fs-read=(\/\S+)$/.exec(addon.reason ?? '') ?? [];
-    assert.ok(named !== undefined, `no path in '${addon.reason ?? ''}'`);
-    assert.ok(!readable.includes(named), `${named} is allowed`);
-    readable.push(named);
-    addon = addonWith(readable);
-  }
-  assert.deepEqual(addon, { available: true });
+test('who may read its own folder and load addons needs no more', () => {
+  const { lines, stderr } = run(`--allow-fs-read=${root}/*`, '--allow-addons');
+  assert.deepEqual(lines, [[{ available: true }, null], 'said'], stderr);
+});
+
+test('features() says that addons have to be allowed', () => {
+  const { lines, stderr } = run(`--allow-fs-read=${root}/*`);
+  const [[addon]] = lines as [[{ available: boolean; reason: string }]];
+  assert.equal(addon.available, false, stderr);
+  assert.match(addon.reason, /: allow it by --allow-addons$/);
+});
+
+test('features() names the folder that has to be readable', () => {
+  const { lines, stderr } = run(
+    `--allow-fs-read=${root}/dist/*`,
+    `--allow-fs-read=${root}/package.json`,
+    `--allow-fs-read=${root}/node_modules/*`,
+    '--allow-addons',
+  );
+  const [[addon]] = lines as [[{ available: boolean; reason: string }]];
+  assert.equal(addon.available, false, stderr);
+  assert.match(addon.reason, /: allow it by --allow-fs-read=\S+\/\*$/);
 });
