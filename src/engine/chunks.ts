@@ -29,7 +29,7 @@ export function receiveMemory(size: number): ReceiveMemory {
 }
 
 const streamMemory = receiveMemory(RECEIVE_MEMORY_SIZE);
-export const receiveArea = streamMemory.bytes;
+export const receiveArea: Buffer = streamMemory.bytes;
 
 export const slabs: Buffer[] = Array.from({ length: SLAB_COUNT }, () =>
   Buffer.allocUnsafeSlow(READ_SIZE),

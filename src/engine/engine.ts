@@ -77,13 +77,13 @@ const FLUSH_ROUNDS = 16;
 
 const completions = new Int32Array(COMPLETION_CAPACITY * COMPLETION.width);
 const submissions = new Int32Array(SUBMISSION_CAPACITY * SUBMISSION.width);
-export const sendArea = Buffer.allocUnsafeSlow(SEND_AREA_SIZE);
+export const sendArea: Buffer = Buffer.allocUnsafeSlow(SEND_AREA_SIZE);
 /** Descriptors that came with what is told in this batch; the engine's until they are claimed. */
-export const descriptorNumbers = new Int32Array(DESCRIPTOR_CAPACITY);
+export const descriptorNumbers: Int32Array = new Int32Array(DESCRIPTOR_CAPACITY);
 /** Who connected, by the rows that completions name; read before the next batch. */
-export const peers = new Int32Array(PEER_ROWS * PEER.width);
+export const peers: Int32Array = new Int32Array(PEER_ROWS * PEER.width);
 /** Messages to send; only message sockets use it. */
-export const outgoing = new Int32Array(OUTGOING_ROWS * OUTGOING.width);
+export const outgoing: Int32Array = new Int32Array(OUTGOING_ROWS * OUTGOING.width);
 export const targets: (Uint8Array | undefined)[] = [];
 export const payloads: (Uint8Array | Uint8Array[] | undefined)[] = [];
 

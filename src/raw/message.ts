@@ -48,13 +48,13 @@ export interface ReceivedMessage {
 const LARGEST_ID = 0xffffffff;
 
 /** Filled by one call and read before the next. */
-export const outcome = new Int32Array(OUTCOME.firstDescriptor + MAXIMUM_DESCRIPTORS);
+export const outcome: Int32Array = new Int32Array(OUTCOME.firstDescriptor + MAXIMUM_DESCRIPTORS);
 
 function told(field: number): number {
   return outcome[field];
 }
 
-export const NO_INTEGERS = new Int32Array(0);
+export const NO_INTEGERS: Int32Array = new Int32Array(0);
 
 export function encodeCredentials({ pid, uid, gid }: Credentials): Int32Array {
   return Int32Array.of(

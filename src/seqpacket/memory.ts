@@ -5,7 +5,7 @@ import { engine, outgoing, startEngine } from '../engine/engine';
 import { MESSAGE_AREA_SIZE, MESSAGE_ROWS, RECEIVED } from '../engine/records';
 
 /** The table of received messages, column by column; valid until the batch of events is over. */
-export const received = new Int32Array(RECEIVED.width * MESSAGE_ROWS);
+export const received: Int32Array = new Int32Array(RECEIVED.width * MESSAGE_ROWS);
 
 /** Where each column begins. */
 export const OFFSETS = RECEIVED.offset * MESSAGE_ROWS;

@@ -184,7 +184,10 @@ export class SocketMethods extends Duplex implements StreamUser {
   }
 
   /** From now on this socket is `connection`. */
-  [kAttach](connection: Connection, target = this[kUserBuffer]?.first()): void {
+  [kAttach](
+    connection: Connection,
+    target: Uint8Array | undefined = this[kUserBuffer]?.first(),
+  ): void {
     this[kConnection] = connection;
     this[kGone] = null;
     connection.serve(this);

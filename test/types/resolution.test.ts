@@ -1,6 +1,14 @@
 /** What a program sees of the package's types, in each way that TypeScript finds modules: everything, and nothing of it as `any`. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { after, test } from 'node:test';
@@ -76,3 +84,15 @@ for (const [name, module, moduleResolution] of ways) {
     );
   });
 }
+
+test('no declaration needs typed arrays or Buffer to be generic, as they are only since TypeScript 5.7', () => {
+  const folder = dirname(require.resolve('afunix'));
+  const declarations = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    /\.d\.[mc]?ts$/.test(name),
+  );
+  assert.notEqual(declarations.length, 0);
+  for (const name of declarations) {
+    const text = readFileSync(join(folder, name), 'utf8');
+    assert.doesNotMatch(text, /\b(?:Int|Uint|Float|BigInt|BigUint)\d+Array<|\bBuffer</, name);
+  }
+});
