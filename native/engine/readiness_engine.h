@@ -120,6 +120,8 @@ class ReadinessEngine : public EngineCore {
   [[nodiscard]] int32_t SettleSend(StreamSocket& socket, std::span<const std::byte> bytes,
                                    posix::Result<size_t> sent);
   [[nodiscard]] std::span<const std::byte> BytesOf(const Submission& submission) const;
+  // All that was received has been told: tries what is pending, and tells if it fails.
+  void WriteBehindData(StreamSocket& socket);
 
   // listening.cc
   [[nodiscard]] bool TellAccepted(Listener& listener, posix::Fd fd);

@@ -156,10 +156,13 @@ void UringEngine::OnReceiveStopped(StreamSocket& socket, int32_t result) {
       // As in libuv, which reads so much at once: a peer that wrote, closed, and left something of
       // ours unread has ended, not failed, if the last read found less than it had room for.
       if (const UringState& state = states_.Of(socket);
-          reset_behind_data_ends_ && state.told_in == collection_ &&
-          state.told_bytes % kReadSize != 0 && socket.reading) {
-        FinishReading(socket);
-        return;
+          state.told_in == collection_ && state.told_bytes % kReadSize != 0 && socket.reading) {
+        if (reset_behind_data_ends_) {
+          FinishReading(socket);
+          return;
+        }
+        // Newer ones try the write that waits before they read again.
+        WriteBehindData(socket);
       }
       [[fallthrough]];
     default:

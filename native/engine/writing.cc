@@ -159,6 +159,11 @@ bool ReadinessEngine::TellWriteFailure(Connection& socket) {
   return false;
 }
 
+void ReadinessEngine::WriteBehindData(StreamSocket& socket) {
+  OnWritable(socket);
+  if (socket.write_failure != 0) TellWritten(socket, std::exchange(socket.write_failure, 0));
+}
+
 void ReadinessEngine::TellWritten(Connection& socket, int32_t outcome) {
   Complete(socket.handle, CompletionKind::kWritten, outcome);
   if (socket.shutdown_wanted) HalfClose(socket);
