@@ -47,6 +47,13 @@ export function refuseGuards(guards: Guards | null, why: string): void {
   throw error;
 }
 
+/** Throws if there are any behind the first argument, which is where options are: `net` looks at no other. */
+export function refuseGuardsBehind(names: readonly string[], args: readonly unknown[]): void {
+  for (let i = 1; i < args.length; ++i) {
+    refuseGuards(guardsAmong(names, args[i]), 'options are the first argument');
+  }
+}
+
 const kMade = Symbol.for('afunix.guards');
 
 const everywhere = globalThis as { [kMade]?: WeakMap<object, Guards> };

@@ -165,7 +165,8 @@ export class Agent extends http.Agent {
 
 /** What the agent and the request say of the server: both count. */
 function bothOf(agent: ExpectationOptions, request: ExpectationOptions): ExpectationOptions {
-  const authorizeTimeout = request.authorizeTimeout ?? agent.authorizeTimeout;
+  const own = request.authorizeTimeout;
+  const authorizeTimeout = own === undefined ? agent.authorizeTimeout : own;
   if (agent.authorize === undefined || request.authorize === undefined) {
     const { authorize } = request.authorize === undefined ? agent : request;
     return { authorize, authorizeTimeout };

@@ -7,7 +7,7 @@ import { withAddress } from './address-string';
 import { normalizeArguments, packArguments } from './arguments';
 import { missingBecause, native } from './binding';
 import { tellOfMade } from './diagnostics';
-import { CLIENT_GUARDS, guardsAmong, refuseGuards } from './guards';
+import { CLIENT_GUARDS, guardsAmong, refuseGuards, refuseGuardsBehind } from './guards';
 import { NetServer } from './server/net-server';
 import {
   Server as AfunixServer,
@@ -42,6 +42,7 @@ export interface Connect {
 /** A socket on its way to an address: `net.connect`. */
 function connectAnywhere(...given: unknown[]): unknown {
   const args = withAddress(given);
+  refuseGuardsBehind(CLIENT_GUARDS, args);
   const normalized = normalizeArguments(args);
   const { options } = normalized;
   if (native === null || (options['path'] === undefined && options['port'] !== undefined)) {

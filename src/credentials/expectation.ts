@@ -27,11 +27,11 @@ export interface Expectation {
 /** Null if anybody will do. Throws for what is none. */
 export function expectationOf(options: object): Expectation | null {
   const { authorize, authorizeTimeout } = options as Record<keyof ExpectationOptions, unknown>;
-  if (authorize === undefined) return null;
   const timeout =
     authorizeTimeout === undefined
       ? DEFAULT_TIMEOUT
       : checkInteger('options.authorizeTimeout', authorizeTimeout, 1, LARGEST_INT);
+  if (authorize === undefined) return null;
   return { authorize: checkAuthorize('options.authorize', authorize), timeout };
 }
 

@@ -9,6 +9,7 @@ import { debug, debugging, shown } from '../debug';
 import { messageClientChannel } from '../diagnostics';
 import { engine } from '../engine/engine';
 import { abortError, codedError, errnoException } from '../errors';
+import { CLIENT_GUARDS, refuseGuardsBehind } from '../guards';
 import { startMessages } from './memory';
 import type { SocketConnectOptions } from './options';
 import type { Socket } from './socket';
@@ -29,7 +30,9 @@ export interface Opening {
 }
 
 /** Looks at what `socket` was told to connect to. */
-export function openConnection(socket: Socket, [given]: ConnectArguments): Opening {
+export function openConnection(socket: Socket, args: ConnectArguments): Opening {
+  refuseGuardsBehind(CLIENT_GUARDS, args);
+  const [given] = args;
   const [target] = withAddress([given]) as ConnectArguments;
   const options = typeof target === 'string' ? { path: target } : target;
   const { path, timeout, abstractLength } = options ?? {};

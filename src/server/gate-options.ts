@@ -40,16 +40,16 @@ export interface Rules {
 
 /** What the server was made with, and what it listens with, which comes first. Null: there are no rules. Throws for what is none. */
 export function rulesOf(made: GateOptions, listening: Record<string, unknown>): Rules | null {
-  const given = (name: keyof GateOptions): unknown => listening[name] ?? made[name];
+  // A null is somebody's option that got lost; nothing at all does not take the server's own away.
+  const given = (name: keyof GateOptions): unknown =>
+    listening[name] === undefined ? made[name] : listening[name];
   const number = (name: keyof GateOptions, least: number): number | undefined => {
     const value = given(name);
     return value === undefined
       ? undefined
       : checkInteger(`options.${name}`, value, least, LARGEST_INT);
   };
-  // A null is somebody's policy that got lost; nothing at all does not take the server's own away.
-  const own = listening['authorize'];
-  const policy = own === undefined ? made.authorize : own;
+  const policy = given('authorize');
   const authorize = policy === undefined ? undefined : checkAuthorize('options.authorize', policy);
   const maxConnectionsPerUid = number('maxConnectionsPerUid', 0);
   const maxUnauthorized = number('maxUnauthorized', 1);

@@ -14,7 +14,7 @@ import { debug, debugging, shown } from '../debug';
 import { listenTrace, refusedChannel, serverSocketChannel } from '../diagnostics';
 import { engine, startEngine } from '../engine/engine';
 import { addHint, codedError, errnoException } from '../errors';
-import { guardsAmong, SERVER_GUARDS } from '../guards';
+import { guardsAmong, refuseGuardsBehind, SERVER_GUARDS } from '../guards';
 import { listenAsNet } from '../net-twin';
 import { LISTEN_MODE_IS_WHOLE, ZERO_CONNECTIONS_IS_A_LIMIT } from '../net-version';
 import { Connection } from '../socket/connection';
@@ -115,6 +115,7 @@ export class ServerMethods extends EventEmitter {
     // Behind another server, what is given has been read, or is for `net` to read.
     const isBehind = this[kFace] !== (this as unknown);
     const args = isBehind ? given : withAddress(given);
+    refuseGuardsBehind(SERVER_GUARDS, args);
     const { options: told, callback } = normalizeArguments(args);
     const options = taken(told);
     if (this[kListener] !== null) {

@@ -13,7 +13,7 @@ import { expectationOf, type Expectation } from '../credentials/expectation';
 import type { PeerCredentials } from '../credentials/peer';
 import { engine, startEngine, untoldLength } from '../engine/engine';
 import { codedError, errnoException } from '../errors';
-import { CLIENT_GUARDS, guardsAmong, refuseGuards } from '../guards';
+import { CLIENT_GUARDS, guardsAmong, refuseGuards, refuseGuardsBehind } from '../guards';
 import { connectAsNet, connectNowhere } from '../net-twin';
 import { UNCONNECTED_SOCKETS_FINISH } from '../net-version';
 import type { ServerMethods } from '../server/methods';
@@ -111,6 +111,7 @@ export class SocketMethods extends Duplex implements StreamUser {
   connect(...given: unknown[]): this {
     const unpacked = unpackArguments(given);
     const args = this[kFromNet] === true ? unpacked : withAddress(unpacked);
+    if (args.length > 1) refuseGuardsBehind(CLIENT_GUARDS, args);
     const { options, callback } = normalizeArguments(args);
     const path = options['path'];
     if (typeof path !== 'string' || path === '') return this[kElsewhere](args);

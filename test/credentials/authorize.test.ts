@@ -16,6 +16,7 @@ import {
   uid,
 } from 'afunix/credentials';
 import { setTimeout as delay } from 'node:timers/promises';
+import { callWith } from '../helpers/attempt';
 import { grown, takeCensus } from '../helpers/descriptors';
 import { freshPath } from '../helpers/socket-paths';
 import { happens } from '../helpers/sockets';
@@ -538,6 +539,11 @@ describe('what is no rule', () => {
     for (const name of ['maxConnectionsPerUid', 'maxUnauthorized', 'authorizeTimeout']) {
       assert.throws(() => listen({ [name]: -1 }), { code: 'ERR_OUT_OF_RANGE' });
       assert.throws(() => listen({ [name]: '1' }), { code: 'ERR_INVALID_ARG_TYPE' });
+      assert.throws(() => listen({ [name]: null }), { code: 'ERR_INVALID_ARG_TYPE' });
+    }
+    for (const connect of [net.connect, seqpacket.connect]) {
+      const given = { path, authorizeTimeout: null } as never;
+      assert.throws(() => void connect(given), { code: 'ERR_INVALID_ARG_TYPE' });
     }
     assert.equal(server.listening, false);
     for (const make of [anyOf, allOf, uid]) {
@@ -547,6 +553,22 @@ describe('what is no rule', () => {
     assert.throws(() => uid(-1), { code: 'ERR_OUT_OF_RANGE' });
     assert.throws(() => uid(0xffffffff), { code: 'ERR_OUT_OF_RANGE' });
     assert.throws(() => not(undefined as never), { code: 'ERR_INVALID_ARG_TYPE' });
+  });
+
+  test('is refused where nobody looks for options: behind the first argument', (t) => {
+    const path = freshPath(t);
+    const misplaced = { authorize: sameUser() };
+    for (const module of [net, seqpacket]) {
+      const listen = (...args: unknown[]): unknown =>
+        callWith(callWith(module, 'createServer') as object, 'listen', ...args);
+      for (const action of [
+        () => listen(path, misplaced),
+        () => listen(path, 5, misplaced),
+        () => callWith(module, 'connect', path, misplaced),
+      ]) {
+        assert.throws(action, { code: 'ERR_AFUNIX_UNGUARDED', message: /first argument/ });
+      }
+    }
   });
 
   test('nor is anybody let in where no rule can be kept: TCP', () => {
