@@ -231,13 +231,17 @@ export class MessageConnection extends EngineConnection<MessageUser> {
 
   /** What was gathered last has been flushed: each message has an outcome of its own, whatever becomes of those behind it. */
   private sortFlushed(outcome: number): void {
-    const flushed = this.blocked || outcome !== 0 ? this.waiting : this.taken;
+    // Behind those that wait nobody is told first.
+    const waits = this.blocked || outcome !== 0 || this.waiting.length > 0;
+    const flushed = waits ? this.waiting : this.taken;
     flushed.push(...this.fresh);
     this.fresh = [];
   }
 
   /** Tells whoever still waits for a message that it is too late. */
   abandon(error: Error): void {
+    // The close would hand it over as well, when nobody can be told any more.
+    if (this.unflushed > 0) flush();
     if (this.unflushed === 0) this.sortFlushed(this.writeOutcome);
     this.waiting.push(...this.fresh, ...(this.withheld?.drop() ?? []));
     this.fresh = [];

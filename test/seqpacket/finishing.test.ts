@@ -63,3 +63,31 @@ test('two streams, or a stream beside batches(), are refused', (t) => {
   b.batches();
   assert.throws(() => b.toDuplex(), { code: 'ERR_AFUNIX_READING' });
 });
+
+test('callbacks come in the order of their messages, however many wait', async (t) => {
+  const [near, far] = pairOf(t);
+  let received = 0;
+  far.on('message', () => (received += 1));
+  const told: number[] = [];
+  const all = 5000;
+  for (let i = 0; i < all; i += 1) near.send(`${i}`, () => told.push(i));
+  near.end();
+  await happens(far, 'end');
+  assert.equal(received, all);
+  while (told.length < all) await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(
+    told.every((number, at) => number === at),
+    `the first is ${told[0]}`,
+  );
+});
+
+test('what the kernel has by the time of destroy() has not failed', async (t) => {
+  const [near, far] = pairOf(t);
+  const received: string[] = [];
+  far.on('message', (message) => received.push(String(message)));
+  const told: unknown[] = [];
+  near.send('a word', (error) => told.push(error));
+  near.destroy();
+  await happens(far, 'end');
+  assert.deepEqual([received, told], [['a word'], [null]]);
+});
