@@ -14,8 +14,12 @@ export async function flushed(this: SocketMethods): Promise<void> {
 function isFlushed(socket: SocketMethods): boolean {
   if (socket.writableFinished) return true;
   const connection = socket[kConnection];
-  if (connection === null || socket.errored) {
-    throw socket.errored ?? codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed');
+  const errored = socket.errored;
+  if (connection === null || errored !== null) {
+    // From some version on the writes of a destroyed socket fail, and the socket with them.
+    const cancelled = errored !== null && 'code' in errored && errored.code === 'ECANCELED';
+    if (errored !== null && !cancelled) throw errored;
+    throw codedError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed');
   }
   flush();
   return (
